@@ -1,0 +1,85 @@
+// swift-tools-version: 6.1
+// SPDX-License-Identifier: Apache-2.0
+import PackageDescription
+
+/// One target per line of the floor plan in docs/architecture.md. A target lists everything that it
+/// imports, so that the compiler refuses an import upwards or sideways; the tidy test reads this file.
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+func floor(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+func tests(of name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .testTarget(
+        name: "\(name)Tests", dependencies: [.byName(name: name)] + dependencies,
+        swiftSettings: strict)
+}
+
+let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
+let grdb: Target.Dependency = .product(name: "GRDB", package: "GRDB.swift")
+let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let argumentParser: Target.Dependency = .product(
+    name: "ArgumentParser", package: "swift-argument-parser")
+
+let package = Package(
+    name: "accord",
+    platforms: [.macOS(.v15)],
+    
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    ],
+    targets: [
+        // Floor 0: C libraries and C kernels.
+        .systemLibrary(name: "CZeroMQ", pkgConfig: "libzmq", providers: [.apt(["libzmq3-dev"])]),
+        .systemLibrary(
+            name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+        .target(
+            name: "CFFmpeg",
+            linkerSettings: ["avformat", "avcodec", "swscale", "avutil"].map {
+                .linkedLibrary($0)
+            }),
+        .target(name: "CKernels", cSettings: [.unsafeFlags(["-O3", "-ffp-contract=off", "-fno-math-errno"])]),
+
+        // Floor 1
+        floor("Primitives"),
+        floor("Hashing", [crypto]),
+
+        // Floor 2
+        floor("Tensors", ["Primitives", "CKernels", "COpenBLAS"]),
+        floor("Media", ["Primitives", "CFFmpeg"]),
+        floor("ClusterProtocol", ["Primitives"]),
+        floor("Collectives", ["Primitives", "CKernels"]),
+
+        // Floor 3
+        floor("Autograd", ["Primitives", "Tensors", "CKernels"]),
+        floor("Optimizers", ["Primitives", "Tensors", "CKernels"]),
+        floor("Datasets", ["Primitives", "Hashing", "Media"]),
+        floor("Tokenization", ["Primitives"]),
+        floor("Checkpoints", ["Primitives", "Hashing"]),
+
+        // Floor 4
+        floor("NeuralNetworks", ["Primitives", "Tensors", "Autograd"]),
+
+        // Floor 5
+        floor("Models", ["Primitives", "Tensors", "Autograd", "NeuralNetworks"]),
+        floor("Objectives", ["Primitives", "Tensors", "Autograd", "NeuralNetworks"]),
+
+        // Floor 6
+        floor(
+            "Training",
+            [
+                "Primitives", "Hashing", "Tensors", "Collectives", "Autograd", "Optimizers",
+                "Datasets", "Tokenization", "Checkpoints", "NeuralNetworks", "Models",
+                "Objectives", .product(name: "Yams", package: "Yams"),
+            ]),
+    ]
+)

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+import CKernels
+import Tensors
+
+extension Tape {
+    /// Shapes: two of the same shape -> that shape.
+    package func add(_ left: Variable, _ right: Variable) -> Variable {
+        precondition(left.shape == right.shape, "\(left.shape) + \(right.shape)")
+        let output = result(left.shape, of: [left, right])
+        output.value.data.update(from: left.value.data, count: left.value.count)
+        accord_add(output.value.data, right.value.data, right.value.count)
+        record(output) { gradient in
+            if let target = left.gradient { accord_add(target.data, gradient.data, target.count) }
+            if let target = right.gradient { accord_add(target.data, gradient.data, target.count) }
+        }
+        return output
+    }
+
+    /// The sum of weight x value over scalars, in the given order.
+    ///
+    /// Shapes: [1] each -> [1].
+    package func weightedSum(_ terms: [(value: Variable, weight: Float)]) -> Variable {
+        precondition(terms.allSatisfy { $0.value.value.count == 1 }, "only scalars are summed")
+        let output = result([1], of: terms.map(\.value))
+        output.value.data[0] = terms.reduce(0) { $0 + $1.weight * $1.value.value.data[0] }
+        record(output) { gradient in
+            for (value, weight) in terms {
+                value.gradient?.data[0] += weight * gradient.data[0]
+            }
+        }
+        return output
+    }
+}

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef ACCORD_CFFMPEG_H
+#define ACCORD_CFFMPEG_H
+
+#include <libavcodec/avcodec.h>
+#include <libavformat/avformat.h>
+#include <libavutil/imgutils.h>
+#include <libavutil/opt.h>
+#include <libswscale/swscale.h>
+
+/// Macros that Swift cannot import.
+extern const int accord_av_again;
+extern const int accord_av_end;
+extern const int64_t accord_av_no_pts;
+extern const int accord_sws_exact_area;
+
+/// FFmpeg's text for an error code, into a buffer of at least AV_ERROR_MAX_STRING_SIZE bytes.
+void accord_av_error_text(int code, char *buffer, size_t capacity);
+
+/// Clockwise rotation in degrees (0, 90, 180 or 270) that a player applies to the stream.
+int accord_av_rotation(const AVStream *stream);
+
+/// Switches FFmpeg's own messages off; errors come back as codes.
+void accord_av_quiet(void);
+
+#endif

@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef ACCORD_CKERNELS_H
+#define ACCORD_CKERNELS_H
+
+#include "activations.h"
+#include "exact_sums.h"
+#include "normalization.h"
+#include "optimizer.h"
+#include "rows.h"
+
+#endif

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef ACCORD_EXACT_SUMS_H
+#define ACCORD_EXACT_SUMS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/// Rounds gradient * inverse_quantum to the nearest integer (ties to even), clamped to +-limit, and
+/// adds it to the accumulator. Returns the largest biased exponent byte of the gradient; NaN and
+/// infinity show as 255. One pass: reads 4 bytes and updates 4 bytes per element.
+uint8_t accord_quantise_add(const float *gradient, int32_t *accumulator, size_t count,
+                            float inverse_quantum, float limit);
+
+/// target[i] += source[i], wrapping; the rule of the exact sums keeps every real sum inside int32.
+void accord_add_int32(int32_t *target, const int32_t *source, size_t count);
+
+/// result[i] = float(sums[i]) * factor: the mean gradient.
+void accord_dequantise(const int32_t *sums, float *result, size_t count, float factor);
+
+/// CRC-32C (Castagnoli) of the bytes, continuing from `seed` (0 at the start).
+uint32_t accord_crc32c(uint32_t seed, const void *bytes, size_t count);
+
+#endif

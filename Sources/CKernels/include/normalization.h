@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef ACCORD_NORMALIZATION_H
+#define ACCORD_NORMALIZATION_H
+
+#include <stddef.h>
+
+typedef struct {
+    size_t rows;
+    size_t columns;
+    float epsilon;
+} AccordRows;
+
+/// y = (x - mean) / sqrt(variance + epsilon) * scale + bias for each row; keeps the means and the
+/// inverse deviations for the backward pass. Source: Ba et al. 2016, arXiv:1607.06450.
+void accord_layer_norm(AccordRows shape, const float *x, const float *scale, const float *bias,
+                       float *y, float *means, float *inverse_deviations);
+
+typedef struct {
+    const float *x;
+    const float *scale;
+    const float *means;
+    const float *inverse_deviations;
+    const float *dy;
+} AccordLayerNormInputs;
+
+/// Adds to dx, dscale and dbias; each may be null.
+void accord_layer_norm_backward(AccordRows shape, AccordLayerNormInputs inputs, float *dx,
+                                float *dscale, float *dbias);
+
+/// y = x / max(|x|, epsilon) for each row; keeps 1 / max(|x|, epsilon).
+void accord_normalize(AccordRows shape, const float *x, float *y, float *inverse_norms);
+
+/// dx += (dy - y (y . dy)) * inverse norm; a row below epsilon has dx += dy * inverse norm.
+void accord_normalize_backward(AccordRows shape, const float *y, const float *inverse_norms,
+                               const float *dy, float *dx);
+
+#endif

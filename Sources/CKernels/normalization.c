@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "normalization.h"
+
+#include <math.h>
+
+#include "dispatch.h"
+
+static inline __attribute__((always_inline)) float dot(const float *a, const float *b,
+                                                       size_t count) {
+    float partial[ACCORD_PARTIALS] = {0};
+    size_t i = 0;
+    for (; i + ACCORD_PARTIALS <= count; i += ACCORD_PARTIALS) {
+        for (int p = 0; p < ACCORD_PARTIALS; p++) partial[p] += a[i + p] * b[i + p];
+    }
+    for (int p = 0; i < count; i++, p++) partial[p] += a[i] * b[i];
+    float sum = 0;
+    for (int p = 0; p < ACCORD_PARTIALS; p++) sum += partial[p];
+    return sum;
+}
+
+static inline __attribute__((always_inline)) float sum(const float *a, size_t count) {
+    float partial[ACCORD_PARTIALS] = {0};
+    size_t i = 0;
+    for (; i + ACCORD_PARTIALS <= count; i += ACCORD_PARTIALS) {
+        for (int p = 0; p < ACCORD_PARTIALS; p++) partial[p] += a[i + p];
+    }
+    for (int p = 0; i < count; i++, p++) partial[p] += a[i];
+    float total = 0;
+    for (int p = 0; p < ACCORD_PARTIALS; p++) total += partial[p];
+    return total;
+}
+
+ACCORD_DISPATCHED
+void accord_layer_norm(AccordRows shape, const float *x, const float *scale, const float *bias,
+                       float *y, float *means, float *inverse_deviations) {
+    size_t columns = shape.columns;
+    for (size_t r = 0; r < shape.rows; r++) {
+        const float *xr = x + r * columns;
+        float *yr = y + r * columns;
+        float mean = sum(xr, columns) / (float)columns;
+        ACCORD_ELEMENTWISE
+        for (size_t i = 0; i < columns; i++) yr[i] = xr[i] - mean;
+        float variance = dot(yr, yr, columns) / (float)columns;
+        float inverse = 1.0f / sqrtf(variance + shape.epsilon);
+        ACCORD_ELEMENTWISE
+        for (size_t i = 0; i < columns; i++) yr[i] = yr[i] * inverse * scale[i] + bias[i];
+        means[r] = mean;
+        inverse_deviations[r] = inverse;
+    }
+}
+
+ACCORD_DISPATCHED
+void accord_layer_norm_backward(AccordRows shape, AccordLayerNormInputs inputs, float *dx,
+                                float *dscale, float *dbias) {
+    size_t columns = shape.columns;
+    for (size_t r = 0; r < shape.rows; r++) {
+        const float *xr = inputs.x + r * columns, *dyr = inputs.dy + r * columns;
+        float mean = inputs.means[r], inverse = inputs.inverse_deviations[r];
+        if (dbias) {
+            ACCORD_ELEMENTWISE
+            for (size_t i = 0; i < columns; i++) dbias[i] += dyr[i];
+        }
+        if (dscale) {
+            ACCORD_ELEMENTWISE
+            for (size_t i = 0; i < columns; i++) dscale[i] += dyr[i] * ((xr[i] - mean) * inverse);
+        }
+        if (!dx) continue;
+        // With n = (x - mean) * inverse and g = dy * scale:
+        // dx = inverse * (g - mean(g) - n * mean(g n)).
+        float sums[ACCORD_PARTIALS] = {0}, products[ACCORD_PARTIALS] = {0};
+        size_t i = 0;
+        for (; i + ACCORD_PARTIALS <= columns; i += ACCORD_PARTIALS) {
+            for (int p = 0; p < ACCORD_PARTIALS; p++) {
+                float g = dyr[i + p] * inputs.scale[i + p];
+                sums[p] += g;
+                products[p] += g * ((xr[i + p] - mean) * inverse);
+            }
+        }
+        for (int p = 0; i < columns; i++, p++) {
+            float g = dyr[i] * inputs.scale[i];
+            sums[p] += g;
+            products[p] += g * ((xr[i] - mean) * inverse);
+        }
+        float average = 0, projection = 0;
+        for (int p = 0; p < ACCORD_PARTIALS; p++) {
+            average += sums[p];
+            projection += products[p];
+        }
+        average /= (float)columns;
+        projection /= (float)columns;
+        float *dxr = dx + r * columns;
+        ACCORD_ELEMENTWISE
+        for (i = 0; i < columns; i++) {
+            float normalized = (xr[i] - mean) * inverse;
+            dxr[i] += inverse * (dyr[i] * inputs.scale[i] - average - normalized * projection);
+        }
+    }
+}
+
+ACCORD_DISPATCHED
+void accord_normalize(AccordRows shape, const float *x, float *y, float *inverse_norms) {
+    for (size_t r = 0; r < shape.rows; r++) {
+        const float *xr = x + r * shape.columns;
+        float norm = sqrtf(dot(xr, xr, shape.columns));
+        float inverse = 1.0f / (norm < shape.epsilon ? shape.epsilon : norm);
+        inverse_norms[r] = inverse;
+        ACCORD_ELEMENTWISE
+        for (size_t i = 0; i < shape.columns; i++) y[r * shape.columns + i] = xr[i] * inverse;
+    }
+}
+
+ACCORD_DISPATCHED
+void accord_normalize_backward(AccordRows shape, const float *y, const float *inverse_norms,
+                               const float *dy, float *dx) {
+    for (size_t r = 0; r < shape.rows; r++) {
+        const float *yr = y + r * shape.columns, *dyr = dy + r * shape.columns;
+        float *dxr = dx + r * shape.columns;
+        float inverse = inverse_norms[r];
+        // Below epsilon the divisor is a constant and nothing is projected out.
+        float projection = inverse < 1.0f / shape.epsilon ? dot(yr, dyr, shape.columns) : 0.0f;
+        ACCORD_ELEMENTWISE
+        for (size_t i = 0; i < shape.columns; i++) {
+            dxr[i] += inverse * (dyr[i] - yr[i] * projection);
+        }
+    }
+}

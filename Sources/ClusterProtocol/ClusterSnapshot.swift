@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+import Primitives
+
+/// A read-only picture of the cluster: who is there, where it stands, what it waits for.
+package struct ClusterSnapshot: Codable, Equatable, Sendable {
+    package struct MemberState: Codable, Equatable, Sendable {
+        package var worker: String
+        package var rank: Int
+        package var hostName: String
+        package var processIdentifier: Int32
+        package var threadCount: Int
+        package var appliedStep: UInt64
+        package var activity: String
+        package var silentTicks: UInt64
+    }
+
+    package var generation: UInt64
+    package var phase: String
+    package var committedStep: UInt64
+    package var checkpointStep: UInt64
+    package var members: [MemberState]
+    package var maskedClipCount: Int
+    package var evictionCount: Int
+    /// One sentence each: who is waited for, and for what. Empty while training runs.
+    package var waitingFor: [String]
+}

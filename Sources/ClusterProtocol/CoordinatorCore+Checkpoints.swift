@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+import Primitives
+
+extension CoordinatorCore {
+    mutating func onSnapshotReady(_ snapshot: PendingSnapshot) {
+        guard snapshot.step > checkpoint, !snapshots.contains(snapshot) else { return }
+        snapshots.append(snapshot)
+    }
+
+    /// Fetches one snapshot at a time, the newest first; the ledger must have its step.
+    mutating func fetchSnapshotIfIdle() {
+        snapshots.removeAll { $0.step <= checkpoint }
+        guard fetching == nil else { return }
+        let ready = snapshots.filter { $0.step <= committed }
+        guard let next = ready.max(by: { $0.step < $1.step }) else { return }
+        guard let member = members.first(where: { $0.member.worker == next.worker }) else {
+            snapshots.removeAll { $0 == next }
+            return
+        }
+        snapshots.removeAll { $0 == next }
+        fetching = next
+        directives.append(
+            .fetchSnapshot(
+                step: next.step, stateHash: next.stateHash, endpoint: member.member.dataEndpoint))
+    }
+
+    mutating func onCheckpointPublished(_ step: Step, _ stateHash: [UInt8]) {
+        fetching = nil
+        guard step > checkpoint else { return }
+        checkpoint = step
+        directives.append(.persist(.checkpoint(step: step, stateHash: stateHash)))
+        // Hashes that no re-execution can need any more.
+        stateHashes = stateHashes.filter { $0.key > step }
+    }
+
+    /// The worker says again every second which snapshot it keeps, so a failure is tried again.
+    mutating func onCheckpointFailed(_ step: Step, _ reason: String) {
+        fetching = nil
+        let text = "the checkpoint of step \(step) failed: \(reason)"
+        directives.append(.persist(.event(text)))
+        directives.append(.note(text))
+    }
+}

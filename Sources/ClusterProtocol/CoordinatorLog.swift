@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+import Primitives
+
+/// A decision that must be durable before anybody hears of it.
+package enum LogRecord: Equatable, Sendable {
+    case generation(Generation, members: [Member])
+    case plan(StepPlan)
+    case committed(StepReport)
+    case masked(MaskedClip, reason: String)
+    case checkpoint(step: Step, stateHash: [UInt8])
+    /// Something worth reading later: evictions, joins, divergences.
+    case event(String)
+}
+
+/// What the durable log tells a coordinator that starts again.
+package struct CoordinatorLog: Equatable, Sendable {
+    package var generation = Generation.none
+    package var members: [Member] = []
+    /// The plan of `generation`, if it had been announced.
+    package var plan: StepPlan?
+    package var committed = Step.initial
+    /// State hashes of committed steps that were computed; re-executed steps must repeat them.
+    package var stateHashes: [Step: [UInt8]] = [:]
+    package var masked: Set<MaskedClip> = []
+    /// The newest published checkpoint.
+    package var checkpoint = Step.initial
+
+    package init() {}
+}

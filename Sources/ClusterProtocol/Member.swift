@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+import Primitives
+
+/// A worker that belongs to a generation. Its rank is its position in the list of members.
+package struct Member: Hashable, Codable, Sendable {
+    package let worker: WorkerID
+    /// Where peers connect for the data plane, for example tcp://10.0.0.3:41234.
+    package let dataEndpoint: String
+    /// Lanes that it computes at a time; the weight in the lane plan.
+    package let threadCount: Int
+    package let hostName: String
+    package let processIdentifier: Int32
+
+    package init(
+        worker: WorkerID, dataEndpoint: String, threadCount: Int, hostName: String,
+        processIdentifier: Int32
+    ) {
+        self.worker = worker
+        self.dataEndpoint = dataEndpoint
+        self.threadCount = threadCount
+        self.hostName = hostName
+        self.processIdentifier = processIdentifier
+    }
+
+    func write(to writer: inout ByteWriter) {
+        writer.write(worker.value)
+        writer.write(dataEndpoint)
+        writer.write(UInt32(threadCount))
+        writer.write(hostName)
+        writer.write(processIdentifier)
+    }
+
+    init(from reader: inout ByteReader) throws(MalformedBytes) {
+        worker = WorkerID(try reader.read(UInt64.self, "worker"))
+        dataEndpoint = try reader.readString("data endpoint")
+        threadCount = Int(try reader.read(UInt32.self, "thread count"))
+        hostName = try reader.readString("host name")
+        processIdentifier = try reader.read(Int32.self, "process identifier")
+        guard (1...4096).contains(threadCount) else {
+            throw MalformedBytes(
+                field: "thread count", offset: 0, rule: "\(threadCount) is outside 1...4096")
+        }
+    }
+}
+
+/// A clip that could not be read at a step. Every execution of its lane leaves it out.
+package struct MaskedClip: Hashable, Comparable, Codable, Sendable {
+    package let step: Step
+    /// Position in the clip collection.
+    package let clipIndex: Int
+
+    package init(step: Step, clipIndex: Int) {
+        self.step = step
+        self.clipIndex = clipIndex
+    }
+
+    package static func < (left: MaskedClip, right: MaskedClip) -> Bool {
+        (left.step, left.clipIndex) < (right.step, right.clipIndex)
+    }
+
+    func write(to writer: inout ByteWriter) {
+        writer.write(step.number)
+        writer.write(UInt64(clipIndex))
+    }
+
+    init(from reader: inout ByteReader) throws(MalformedBytes) {
+        step = Step(try reader.read(UInt64.self, "step"))
+        clipIndex = Int(truncatingIfNeeded: try reader.read(UInt64.self, "clip") & 0x7fff_ffff_ffff)
+    }
+}
+
+/// How far a worker is, told when a generation is prepared.
+package struct WorkerProgress: Equatable, Sendable {
+    package var hasState: Bool
+    package var applied: Step
+    /// Of step applied + 1: 1 or 2.
+    package var attempt: Int
+    /// The remembered exponents of a second attempt; empty in the first.
+    package var attemptScales: [UInt8]
+    /// Lanes of step applied + 1 that are in the accumulator or being computed.
+    package var heldLanes: [Int]
+
+    package init(
+        hasState: Bool, applied: Step, attempt: Int, attemptScales: [UInt8], heldLanes: [Int]
+    ) {
+        self.hasState = hasState
+        self.applied = applied
+        self.attempt = attempt
+        self.attemptScales = attemptScales
+        self.heldLanes = heldLanes
+    }
+
+    func write(to writer: inout ByteWriter) {
+        writer.write(hasState)
+        writer.write(applied.number)
+        writer.write(UInt8(attempt))
+        writer.write(block: attemptScales)
+        writer.write(each: heldLanes) { $0.write(UInt32($1)) }
+    }
+
+    init(from reader: inout ByteReader) throws(MalformedBytes) {
+        hasState = try reader.readBool("has state")
+        applied = Step(try reader.read(UInt64.self, "applied step"))
+        attempt = Int(try reader.read(UInt8.self, "attempt"))
+        attemptScales = try reader.readBlock("attempt scales")
+        heldLanes = try reader.readEach("held lanes", elementBytesMin: 4) {
+            reader throws(MalformedBytes) in Int(try reader.read(UInt32.self, "lane"))
+        }
+        guard (1...2).contains(attempt) else {
+            throw MalformedBytes(field: "attempt", offset: 0, rule: "\(attempt) is not 1 or 2")
+        }
+    }
+}
+
+/// What a worker tells about a step that it applied; the first report of a step commits it.
+package struct StepReport: Hashable, Codable, Sendable {
+    package let generation: Generation
+    package let step: Step
+    package let skipped: Bool
+    package let attempts: Int
+    /// SHA-256 of the trained state; empty at steps where it was not computed.
+    package let stateHash: [UInt8]
+    /// The encoded summary of the step: losses, counts.
+    package let payload: [UInt8]
+
+    package init(
+        generation: Generation, step: Step, skipped: Bool, attempts: Int, stateHash: [UInt8],
+        payload: [UInt8]
+    ) {
+        self.generation = generation
+        self.step = step
+        self.skipped = skipped
+        self.attempts = attempts
+        self.stateHash = stateHash
+        self.payload = payload
+    }
+
+    func write(to writer: inout ByteWriter) {
+        writer.write(generation.number)
+        writer.write(step.number)
+        writer.write(skipped)
+        writer.write(UInt8(attempts))
+        writer.write(block: stateHash)
+        writer.write(block: payload)
+    }
+
+    init(from reader: inout ByteReader) throws(MalformedBytes) {
+        generation = Generation(try reader.read(UInt64.self, "generation"))
+        step = Step(try reader.read(UInt64.self, "step"))
+        skipped = try reader.readBool("skipped")
+        attempts = Int(try reader.read(UInt8.self, "attempts"))
+        stateHash = try reader.readBlock("state hash")
+        payload = try reader.readBlock("payload")
+    }
+}

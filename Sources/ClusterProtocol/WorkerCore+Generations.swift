@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+import Primitives
+
+extension WorkerCore {
+    mutating func onPrepare(_ generation: Generation) {
+        guard generation >= self.generation, phase != .joining, phase != .settingUp else { return }
+        if generation > self.generation {
+            self.generation = generation
+            plan = nil
+            isExchanging = false
+            directives.append(.abandonExchange)
+        } else if plan != nil {
+            return  // an old repetition: this generation runs already
+        }
+        phase = .preparing
+        sendReadyIfIdle()
+    }
+
+    /// A step that is being applied, or a state that is being installed, is finished first.
+    func isReadyToAnswer() -> Bool { phase == .preparing && busy == .no }
+
+    mutating func sendReadyIfIdle() {
+        guard isReadyToAnswer() else { return }
+        // The plan needs every applied step in the ledger.
+        for report in unacknowledged { send(.stepApplied(report)) }
+        let holdsNext = accumulatorStep == applied.next
+        send(
+            .ready(
+                generation,
+                WorkerProgress(
+                    hasState: hasState, applied: applied, attempt: holdsNext ? attempt : 1,
+                    attemptScales: holdsNext && attempt == 2 ? attemptScales : [],
+                    heldLanes: holdsNext ? computed.union(running).sorted() : [])))
+    }
+
+    mutating func onBegin(_ plan: StepPlan) {
+        guard plan.generation == generation, phase == .preparing, self.plan == nil, busy == .no
+        else { return }
+        guard let rank = plan.rank(of: configuration.member.worker) else {
+            end(.evicted, "generation \(plan.generation) goes on without this worker")
+            return
+        }
+        self.plan = plan
+        self.rank = rank
+        phase = .stepping
+        for clip in plan.masked where masked.insert(clip).inserted {
+            unreadable[clip] = nil
+            directives.append(.maskClip(clip))
+        }
+        directives.append(.connectPeers(plan, rank: rank))
+        switch plan.catchUp[rank] {
+        case .none:
+            onBase(plan)
+        case .initialState, .fetchReduced, .fetchState:
+            busy = .catchingUp
+            forgetLanes()
+            directives.append(.catchUp(plan.catchUp[rank], to: plan.base))
+        }
+    }
+
+    mutating func onCaughtUp(_ step: Step) {
+        busy = .no
+        hasState = true
+        applied = step
+        forgetLanes()
+        guard let plan, phase == .stepping else {
+            sendReadyIfIdle()
+            return
+        }
+        guard plan.base == step else {
+            end(.internalError, "caught up with step \(step), the plan starts at \(plan.base)")
+            return
+        }
+        onBase(plan)
+    }
+
+    /// The source died, or the data was not what it should be: the coordinator will notice the
+    /// death and plan again; until then the same is tried again.
+    mutating func onCatchUpFailed(_ reason: String) {
+        busy = .no
+        directives.append(.note("catching up failed: \(reason)"))
+        guard let plan, phase == .stepping else {
+            sendReadyIfIdle()
+            return
+        }
+        busy = .catchingUp
+        directives.append(.catchUp(plan.catchUp[rank], to: plan.base))
+    }
+
+    private mutating func onBase(_ plan: StepPlan) {
+        guard plan.base == applied else {
+            end(.internalError, "has applied step \(applied), the plan starts at \(plan.base)")
+            return
+        }
+        retainSnapshotIfDue()
+        startStep()
+    }
+
+    mutating func forgetLanes() {
+        accumulatorStep = nil
+        computed = []
+        running = []
+        attempt = 1
+        attemptScales = []
+    }
+}

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+import Primitives
+
+extension WorkerCore {
+    mutating func onTick() {
+        switch phase {
+        case .joining:
+            if Self.isRetryTick(now) { sendJoin() }
+        case .settingUp, .preparing, .stepping:
+            sendHeartbeat()
+        case .entering:
+            sendHeartbeat()
+            if now.isMultiple(of: 10) { send(.enter(dataFingerprint: fingerprint)) }
+        case .ended:
+            return
+        }
+        if now.isMultiple(of: 10) { repeatUnanswered() }
+        giveUpIfTheCoordinatorIsNeededAndSilent()
+    }
+
+    /// At ticks 1, 2, 4, 8, 16, 32 and then every 32: back-off up to 3.2 seconds.
+    private static func isRetryTick(_ tick: UInt64) -> Bool {
+        tick <= 32 ? tick & (tick - 1) == 0 : tick.isMultiple(of: 32)
+    }
+
+    private mutating func sendJoin() {
+        send(
+            .join(
+                protocolVersion: WorkerMessage.protocolVersion, configuration.member,
+                numericClass: configuration.numericClass))
+    }
+
+    private mutating func sendHeartbeat() {
+        send(.heartbeat(generation: generation, applied: applied, activity: activity))
+    }
+
+    /// What was said once may be lost with a connection or with a coordinator.
+    private mutating func repeatUnanswered() {
+        for report in unacknowledged.prefix(100) { send(.stepApplied(report)) }
+        for (clip, reason) in unreadable.sorted(by: { $0.key < $1.key }) {
+            send(.clipUnreadable(clip, reason: reason))
+        }
+        if let retained {
+            send(.snapshotReady(step: retained.step, stateHash: retained.stateHash))
+        }
+    }
+
+    private mutating func giveUpIfTheCoordinatorIsNeededAndSilent() {
+        let isNeeded =
+            phase == .joining || phase == .entering || phase == .preparing || isComplete
+            || !unreadable.isEmpty
+        guard isNeeded, now - lastHeardTick > configuration.coordinatorSilenceTicksMax else {
+            return
+        }
+        let endpoint = configuration.coordinatorEndpoint
+        let seconds = configuration.coordinatorSilenceTicksMax / 10
+        if isComplete {
+            end(.success, "all steps are done and the coordinator at \(endpoint) is gone")
+            return
+        }
+        end(
+            .clusterUnreachable,
+            "no answer from the coordinator at \(endpoint) for \(seconds) seconds; "
+                + "check the address, that the coordinator runs, and firewalls")
+    }
+
+    private var isComplete: Bool {
+        guard let welcome, phase == .stepping else { return false }
+        return applied.number == welcome.stepCount && unacknowledged.isEmpty
+    }
+
+    /// The sentence for `accord status`.
+    private var activity: String {
+        switch phase {
+        case .joining: return "joins"
+        case .settingUp: return "opens the data set"
+        case .entering: return "waits to become a member"
+        case .preparing: return "waits for the plan of generation \(generation)"
+        case .ended: return "ended"
+        case .stepping: break
+        }
+        if let clip = unreadable.keys.min() {
+            return "waits for leave to leave out clip \(clip.clipIndex) of step \(clip.step)"
+        }
+        switch busy {
+        case .applying: return "applies step \(applied.next)"
+        case .catchingUp: return "catches up with step \(plan?.base ?? applied)"
+        case .no: break
+        }
+        if isExchanging { return "exchanges the sums of step \(applied.next)" }
+        return running.isEmpty
+            ? "is idle after step \(applied)"
+            : "computes \(running.count) lanes of step \(applied.next)"
+    }
+}

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+import Primitives
+
+/// A worker's part of the protocol. Pure: no I/O, no clock, no randomness, no `async`.
+///
+/// Within a generation it steps on by itself: compute the own lanes, exchange, apply, report. It
+/// waits for the coordinator only to become a member, to change the generation and to leave out a
+/// clip that cannot be read.
+package struct WorkerCore: Sendable {
+    package struct Configuration: Sendable {
+        package var member: Member
+        package var numericClass: String
+        /// For messages: where the coordinator is looked for.
+        package var coordinatorEndpoint: String
+        /// Gives up when it needs the coordinator and has not heard it for so long.
+        package var coordinatorSilenceTicksMax: UInt64
+
+        package init(
+            member: Member, numericClass: String, coordinatorEndpoint: String,
+            coordinatorSilenceTicksMax: UInt64
+        ) {
+            self.member = member
+            self.numericClass = numericClass
+            self.coordinatorEndpoint = coordinatorEndpoint
+            self.coordinatorSilenceTicksMax = coordinatorSilenceTicksMax
+        }
+    }
+
+    /// What the complete all-reduce of a step says.
+    package enum ExchangeOutcome: Equatable, Sendable {
+        /// Commit or skip: the result is to be applied.
+        case complete(skipped: Bool)
+        case secondAttempt(scales: [UInt8])
+        case impossible(reason: String)
+    }
+
+    package enum Event: Equatable, Sendable {
+        case tick
+        case received(CoordinatorMessage)
+        /// Data set, model and lane threads stand; answer to `prepareEnvironment`.
+        case environmentReady(dataFingerprint: [UInt8])
+        case laneFinished(step: Step, attempt: Int, lane: Int)
+        case exchangeFinished(Generation, step: Step, attempt: Int, ExchangeOutcome)
+        case applied(Step, stateHash: [UInt8], payload: [UInt8])
+        /// Answer to `catchUp`.
+        case caughtUp(Step)
+        case catchUpFailed(reason: String)
+        case snapshotRetained(step: Step, stateHash: [UInt8])
+        case clipUnreadable(MaskedClip, reason: String)
+        case stopRequested(reason: String)
+    }
+
+    /// What the shell must do, in this order.
+    package enum Directive: Equatable, Sendable {
+        case send(WorkerMessage)
+        case prepareEnvironment(Welcome)
+        case maskClip(MaskedClip)
+        case connectPeers(StepPlan, rank: Int)
+        /// Drop the exchange and the fetch in flight; the accumulator stays.
+        case abandonExchange
+        case catchUp(CatchUp, to: Step)
+        /// Empty scales: those that the state remembers.
+        case resetAccumulator(step: Step, attempt: Int, scales: [UInt8])
+        case computeLanes(step: Step, attempt: Int, lanes: [Int])
+        case startExchange(Generation, step: Step, attempt: Int)
+        case apply(Step, computesHash: Bool)
+        case retainSnapshot(Step)
+        case note(String)
+        case end(ExitReason, String)
+    }
+
+    enum Phase: Equatable, Sendable {
+        case joining
+        case settingUp
+        case entering
+        /// Has heard `prepare`, waits for `begin`.
+        case preparing
+        case stepping
+        case ended
+    }
+
+    /// Work of the shell that must end before a new generation can be answered.
+    enum Busy: Equatable, Sendable { case no, applying, catchingUp }
+
+    let configuration: Configuration
+    var phase = Phase.joining
+    var busy = Busy.no
+    var now: UInt64 = 0
+    var lastHeardTick: UInt64 = 0
+    var welcome: Welcome?
+    var fingerprint: [UInt8] = []
+    var generation = Generation.none
+    var plan: StepPlan?
+    var rank = 0
+    var hasState = false
+    package internal(set) var applied = Step.initial
+    /// Of step applied + 1.
+    var attempt = 1
+    var attemptScales: [UInt8] = []
+    var accumulatorStep: Step?
+    var computed: Set<Int> = []
+    var running: Set<Int> = []
+    var isExchanging = false
+    var hasSkipped = false
+    var unacknowledged: [StepReport] = []
+    var masked: Set<MaskedClip> = []
+    var unreadable: [MaskedClip: String] = [:]
+    var retained: (step: Step, stateHash: [UInt8])?
+    var directives: [Directive] = []
+
+    package init(_ configuration: Configuration) { self.configuration = configuration }
+
+    package mutating func handle(_ event: Event) -> [Directive] {
+        directives = []
+        guard phase != .ended else { return [] }
+        switch event {
+        case .tick:
+            now += 1
+            onTick()
+        case .received(let message):
+            lastHeardTick = now
+            onMessage(message)
+        case .environmentReady(let fingerprint):
+            self.fingerprint = fingerprint
+            phase = .entering
+            send(.enter(dataFingerprint: fingerprint))
+        case .laneFinished(let step, let attempt, let lane):
+            onLaneFinished(step, attempt, lane)
+        case .exchangeFinished(let generation, let step, let attempt, let outcome):
+            guard generation == self.generation, step == applied.next, attempt == self.attempt
+            else { break }
+            onExchangeFinished(outcome)
+        case .applied(let step, let hash, let payload):
+            onApplied(step, hash, payload)
+        case .caughtUp(let step):
+            onCaughtUp(step)
+        case .catchUpFailed(let reason):
+            onCatchUpFailed(reason)
+        case .snapshotRetained(let step, let hash):
+            retained = (step, hash)
+            send(.snapshotReady(step: step, stateHash: hash))
+        case .clipUnreadable(let clip, let reason):
+            onClipUnreadable(clip, reason)
+        case .stopRequested(let reason):
+            send(.leave(reason: reason))
+            end(.interrupted, reason)
+        }
+        return directives
+    }
+
+    mutating func send(_ message: WorkerMessage) { directives.append(.send(message)) }
+
+    mutating func end(_ reason: ExitReason, _ text: String) {
+        phase = .ended
+        directives.append(.end(reason, text))
+    }
+
+    private mutating func onMessage(_ message: CoordinatorMessage) {
+        switch message {
+        case .welcome(let welcome):
+            guard phase == .joining else { return }
+            self.welcome = welcome
+            phase = .settingUp
+            directives.append(.prepareEnvironment(welcome))
+        case .rejected(let reason):
+            end(.rejected, "the coordinator refused this worker: \(reason)")
+        case .prepare(let generation):
+            onPrepare(generation)
+        case .begin(let plan):
+            onBegin(plan)
+        case .clipMasked(let clip):
+            unreadable[clip] = nil
+            if masked.insert(clip).inserted { directives.append(.maskClip(clip)) }
+        case .acknowledge(let committed):
+            unacknowledged.removeAll { $0.step <= committed }
+        case .evicted(let reason):
+            // A worker that only wants to join is nobody yet; its next message says who it is.
+            guard phase == .stepping || phase == .preparing else { return }
+            end(.evicted, "the coordinator has evicted this worker: \(reason)")
+        case .stop(let reason):
+            send(.leave(reason: "told to stop"))
+            end(.success, reason)
+        }
+    }
+}

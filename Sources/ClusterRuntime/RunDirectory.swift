@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import Primitives
+import Training
+
+/// The folder of one run: configuration, ledger, checkpoints, status, logs.
+///
+/// Isolation: any thread.
+package struct RunDirectory: Sendable {
+    /// Where workers find the coordinator; written after the sockets listen.
+    package struct Endpoint: Codable, Equatable, Sendable {
+        package var control: String
+        package var data: String
+        package var processIdentifier: Int32
+    }
+
+    package let path: String
+
+    package init(_ path: String) { self.path = path }
+
+    package var configurationPath: String { "\(path)/config.yaml" }
+    package var ledgerPath: String { "\(path)/run.sqlite" }
+    package var checkpointsPath: String { "\(path)/checkpoints" }
+    package var statusPath: String { "\(path)/status.json" }
+    package var endpointPath: String { "\(path)/endpoint.json" }
+    package var logsPath: String { "\(path)/logs" }
+    private var lockPath: String { "\(path)/coordinator.lock" }
+
+    package func requireExisting() throws(ExitFailure) {
+        guard FileManager.default.fileExists(atPath: ledgerPath) else {
+            throw ExitFailure(
+                .runDirectoryRefused,
+                "\(path) is not a run directory (it has no run.sqlite); is the path right?")
+        }
+    }
+
+    /// The configuration with which the run was created.
+    package func configuration() throws(ExitFailure) -> RunConfiguration {
+        try RunConfiguration(contentsOf: configurationPath)
+    }
+
+    /// Creates the folder, or checks that it belongs to this configuration.
+    package func prepare(_ configuration: RunConfiguration) throws(ExitFailure) {
+        do {
+            try FileManager.default.createDirectory(
+                atPath: logsPath, withIntermediateDirectories: true)
+        } catch {
+            throw ExitFailure(.storageFailed, "cannot create \(logsPath): \(error)")
+        }
+        guard FileManager.default.fileExists(atPath: configurationPath) else {
+            return try write(Array(configuration.resolvedYAML.utf8), to: configurationPath)
+        }
+        let differences = configuration.differences(from: try self.configuration())
+        guard differences.isEmpty else {
+            throw ExitFailure(
+                .runDirectoryRefused,
+                "\(path) belongs to another configuration: \(differences.joined(separator: "; ")). "
+                    + "Use another --run, or the configuration it was started with")
+        }
+    }
+
+    /// Holds the folder for one coordinator; the lock goes with the process.
+    ///
+    /// - Returns: the descriptor that keeps the lock.
+    package func lock() throws(ExitFailure) -> CInt {
+        let descriptor = open(lockPath, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
+        guard descriptor >= 0 else {
+            throw ExitFailure(
+                .storageFailed, "cannot write \(lockPath): \(String(cString: strerror(errno)))")
+        }
+        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+            close(descriptor)
+            throw ExitFailure(
+                .runDirectoryRefused,
+                "another coordinator already runs in \(path); stop it, or use another --run")
+        }
+        return descriptor
+    }
+
+    package func writeEndpoint(_ endpoint: Endpoint) throws(ExitFailure) {
+        try write(json: endpoint, to: endpointPath)
+    }
+
+    /// Nil while no coordinator has listened yet.
+    package func endpoint() -> Endpoint? { read(Endpoint.self, from: endpointPath) }
+
+    func write(json value: some Encodable, to path: String) throws(ExitFailure) {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .prettyPrinted]
+        do {
+            try write(Array(try encoder.encode(value)), to: path)
+        } catch let failure as ExitFailure {
+            throw failure
+        } catch {
+            throw ExitFailure(.storageFailed, "cannot encode \(path): \(error)")
+        }
+    }
+
+    func read<Value: Decodable>(_ type: Value.Type, from path: String) -> Value? {
+        guard let data = FileManager.default.contents(atPath: path) else { return nil }
+        do {
+            return try JSONDecoder().decode(type, from: data)
+        } catch {
+            // Written by another version: as good as missing, and rewritten within a second.
+            return nil
+        }
+    }
+
+    private func write(_ bytes: [UInt8], to path: String) throws(ExitFailure) {
+        do {
+            try Foundation.Data(bytes).write(to: URL(filePath: path), options: .atomic)
+        } catch {
+            throw ExitFailure(.storageFailed, "cannot write \(path): \(error)")
+        }
+    }
+}

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+import CKernels
+import Primitives
+
+/// Which all-reduce a frame belongs to.
+package struct ExchangeKey: Hashable, Sendable {
+    package let generation: Generation
+    package let accumulation: AccumulationKey
+
+    package init(generation: Generation, accumulation: AccumulationKey) {
+        self.generation = generation
+        self.accumulation = accumulation
+    }
+}
+
+/// One frame of the data plane: who sends what to whom, in which all-reduce.
+///
+/// Header (38 bytes): run 8, generation 8, step 8, attempt 1, phase 1, source rank 4, chunk 4,
+/// CRC-32C 4 over header and payload; then the payload. A corrupted frame never reaches a sum.
+package struct ExchangeFrame: Sendable {
+    package enum Phase: UInt8, Sendable {
+        /// A chunk of the sender's accumulator for the owner of the chunk (reduce-scatter).
+        case contribution = 1
+        /// A reduced chunk from its owner for everybody (all-gather).
+        case result = 2
+        /// Maxima and lane reports of the sender for everybody (all-gather).
+        case reports = 3
+    }
+
+    package let run: RunID
+    package let key: ExchangeKey
+    package let phase: Phase
+    package let sourceRank: Int
+    package let chunk: Int
+    package let payload: [UInt8]
+
+    package static let headerBytes = 38
+
+    package init(
+        run: RunID, key: ExchangeKey, part: DirectExchange.Part, payload: [UInt8]
+    ) {
+        self.run = run
+        self.key = key
+        phase = part.phase
+        sourceRank = part.sourceRank
+        chunk = part.chunk
+        self.payload = payload
+    }
+
+    package var part: DirectExchange.Part {
+        DirectExchange.Part(phase: phase, sourceRank: sourceRank, chunk: chunk)
+    }
+
+    package func encode() -> [UInt8] {
+        var writer = ByteWriter(reservingBytes: Self.headerBytes + payload.count)
+        writeIdentity(to: &writer)
+        writer.write(Self.checksum(of: writer.bytes, payload))
+        payload.withUnsafeBytes { writer.write(raw: $0) }
+        return writer.bytes
+    }
+
+    package init(decoding bytes: some Collection<UInt8>) throws(MalformedBytes) {
+        var reader = ByteReader(bytes)
+        run = RunID(try reader.read(UInt64.self, "run"))
+        let generation = Generation(try reader.read(UInt64.self, "generation"))
+        let step = Step(try reader.read(UInt64.self, "step"))
+        let attempt = Int(try reader.read(UInt8.self, "attempt"))
+        key = ExchangeKey(
+            generation: generation, accumulation: AccumulationKey(step: step, attempt: attempt))
+        let rawPhase = try reader.read(UInt8.self, "phase")
+        sourceRank = Int(try reader.read(UInt32.self, "source rank"))
+        chunk = Int(try reader.read(UInt32.self, "chunk"))
+        let checksum = try reader.read(UInt32.self, "checksum")
+        payload = Array(try reader.readRaw(reader.remainingBytes, "payload"))
+        guard let phase = Phase(rawValue: rawPhase) else {
+            throw MalformedBytes(field: "phase", offset: 25, rule: "\(rawPhase) is no phase")
+        }
+        self.phase = phase
+        var writer = ByteWriter(reservingBytes: Self.headerBytes)
+        writeIdentity(to: &writer)
+        guard Self.checksum(of: writer.bytes, payload) == checksum else {
+            throw MalformedBytes(field: "checksum", offset: 34, rule: "the frame is corrupted")
+        }
+    }
+
+    private func writeIdentity(to writer: inout ByteWriter) {
+        writer.write(run.value)
+        writer.write(key.generation.number)
+        writer.write(key.accumulation.step.number)
+        writer.write(UInt8(truncatingIfNeeded: key.accumulation.attempt))
+        writer.write(phase.rawValue)
+        writer.write(UInt32(truncatingIfNeeded: sourceRank))
+        writer.write(UInt32(truncatingIfNeeded: chunk))
+    }
+
+    private static func checksum(of header: [UInt8], _ payload: [UInt8]) -> UInt32 {
+        accord_crc32c(accord_crc32c(0, header, header.count), payload, payload.count)
+    }
+}

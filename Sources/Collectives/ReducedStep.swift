@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+import CKernels
+import Primitives
+
+/// The complete result of an all-reduce: all that a worker needs to apply a step.
+package struct ReducedStep: Sendable {
+    package let step: Step
+    /// 1 or 2.
+    package let attempt: Int
+    /// The remembered exponent bytes with which the lanes were quantised.
+    package let scales: [UInt8]
+    package let sums: IntVector
+    /// Exponent byte per tensor, the maximum over all lanes.
+    package let maxima: [UInt8]
+    /// Encoded lane reports in lane order.
+    package let reports: [[UInt8]]
+
+    package init(
+        key: AccumulationKey, scales: [UInt8], exchanged: DirectExchange.Result
+    ) {
+        step = key.step
+        attempt = key.attempt
+        self.scales = scales
+        sums = exchanged.sums
+        maxima = exchanged.maxima
+        reports = exchanged.reports
+    }
+
+    /// The mean gradient of the elements in `range`. Shapes: target [range.count].
+    package func dequantise(
+        _ range: Range<Int>, factor: Float, into target: UnsafeMutablePointer<Float>
+    ) {
+        accord_dequantise(sums.pointer + range.lowerBound, target, range.count, factor)
+    }
+
+    /// The bytes with which a peer that missed the result is served.
+    package func encode() -> [UInt8] {
+        var writer = ByteWriter(reservingBytes: sums.count * 4 + 4096)
+        writer.write(step.number)
+        writer.write(UInt8(attempt))
+        writer.write(block: scales)
+        writer.write(block: maxima)
+        writer.write(each: reports) { $0.write(block: $1) }
+        writer.write(UInt64(sums.count))
+        writer.write(raw: UnsafeRawBufferPointer(sums.elements))
+        return writer.bytes
+    }
+
+    package init(decoding bytes: [UInt8]) throws(MalformedBytes) {
+        var reader = ByteReader(bytes)
+        let step = Step(try reader.read(UInt64.self, "step"))
+        let attempt = Int(try reader.read(UInt8.self, "attempt"))
+        let scales = try reader.readBlock("scales")
+        let maxima = try reader.readBlock("maxima")
+        let reports = try reader.readEach("reports", elementBytesMin: 4) {
+            reader throws(MalformedBytes) in try reader.readBlock("report")
+        }
+        let count = try reader.read(UInt64.self, "sum count")
+        guard count == UInt64(reader.remainingBytes / 4), reader.remainingBytes % 4 == 0 else {
+            throw MalformedBytes(
+                field: "sums", offset: bytes.count - reader.remainingBytes,
+                rule: "\(count) sums do not fill \(reader.remainingBytes) bytes")
+        }
+        let raw = try reader.readRaw(reader.remainingBytes, "sums")
+        let sums = IntVector(count: Int(count))
+        UnsafeMutableRawBufferPointer(start: sums.pointer, count: raw.count).copyBytes(from: raw)
+        self.init(
+            key: AccumulationKey(step: step, attempt: attempt), scales: scales,
+            exchanged: .init(sums: sums, maxima: maxima, reports: reports))
+    }
+}

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+import CFFmpeg
+
+/// Writes an H.264 mp4 file from RGB frames.
+///
+/// Determinism: equal frames give equal bytes with one version of the libraries: one thread, no
+/// time stamps of the day.
+/// Isolation: one thread.
+package struct VideoEncoder: ~Copyable {
+    package struct Configuration: Sendable, Equatable {
+        /// Even numbers.
+        package var width: Int
+        package var height: Int
+        package var framesPerSecond: Int
+        /// Quality of x264, 0 (lossless) to 51; 23 is its default.
+        package var constantRateFactor = 26
+
+        package init(width: Int, height: Int, framesPerSecond: Int) {
+            self.width = width
+            self.height = height
+            self.framesPerSecond = framesPerSecond
+        }
+    }
+
+    private let file: MediaFile
+    private let configuration: Configuration
+    private var format: UnsafeMutablePointer<AVFormatContext>?
+    private var codec: UnsafeMutablePointer<AVCodecContext>?
+    private var stream: UnsafeMutablePointer<AVStream>?
+    private var packet: UnsafeMutablePointer<AVPacket>?
+    private var frame: UnsafeMutablePointer<AVFrame>?
+    private var scaler: OpaquePointer?
+    private var frameCount: Int64 = 0
+
+    package init(path: String, _ configuration: Configuration) throws(MediaFailure) {
+        accord_av_quiet()
+        file = MediaFile(path: path)
+        self.configuration = configuration
+        packet = av_packet_alloc()
+        frame = av_frame_alloc()
+        try openCodec()
+        try openFile()
+    }
+
+    deinit {
+        var (codec, packet, frame) = (codec, packet, frame)
+        sws_freeContext(scaler)
+        av_frame_free(&frame)
+        av_packet_free(&packet)
+        avcodec_free_context(&codec)
+        if let format { avio_closep(&format.pointee.pb) }
+        avformat_free_context(format)
+    }
+
+    /// Shapes: rgb [height, width, 3].
+    package mutating func append(
+        rgb: UnsafeBufferPointer<UInt8>
+    ) throws(MediaFailure) {
+        precondition(
+            rgb.count == configuration.width * configuration.height * 3,
+            "\(rgb.count) bytes for \(configuration.width) x \(configuration.height)")
+        guard let frame else { throw file.failure("encode", "out of memory") }
+        try file.check(av_frame_make_writable(frame), "encode")
+        convert(rgb, into: frame)
+        frame.pointee.pts = frameCount
+        frameCount += 1
+        try encode(frame)
+    }
+
+    /// Writes what is still in the encoder, and the index.
+    package mutating func finish() throws(MediaFailure) {
+        try encode(nil)
+        try file.check(av_write_trailer(format), "finish")
+    }
+
+    private mutating func openCodec() throws(MediaFailure) {
+        guard let encoder = avcodec_find_encoder_by_name("libx264"),
+            let codec = avcodec_alloc_context3(encoder), let frame
+        else { throw file.failure("encode", "libavcodec has no libx264 encoder") }
+        self.codec = codec
+        let rate = CInt(configuration.framesPerSecond)
+        codec.pointee.width = CInt(configuration.width)
+        codec.pointee.height = CInt(configuration.height)
+        codec.pointee.pix_fmt = AV_PIX_FMT_YUV420P
+        codec.pointee.time_base = AVRational(num: 1, den: rate)
+        codec.pointee.framerate = AVRational(num: rate, den: 1)
+        codec.pointee.gop_size = 2 * rate
+        codec.pointee.max_b_frames = 0
+        codec.pointee.thread_count = 1
+        codec.pointee.flags |= AV_CODEC_FLAG_GLOBAL_HEADER | Int32(AV_CODEC_FLAG_BITEXACT)
+        let options = [
+            ("preset", "ultrafast"), ("crf", String(configuration.constantRateFactor)),
+        ]
+        for (name, value) in options {
+            try file.check(av_opt_set(codec.pointee.priv_data, name, value, 0), "encode")
+        }
+        try file.check(avcodec_open2(codec, encoder, nil), "encode")
+        frame.pointee.format = AV_PIX_FMT_YUV420P.rawValue
+        frame.pointee.width = codec.pointee.width
+        frame.pointee.height = codec.pointee.height
+        try file.check(av_frame_get_buffer(frame, 0), "encode")
+        scaler = sws_getContext(
+            codec.pointee.width, codec.pointee.height, AV_PIX_FMT_RGB24, codec.pointee.width,
+            codec.pointee.height, AV_PIX_FMT_YUV420P, accord_sws_exact_area, nil, nil, nil)
+    }
+
+    private mutating func openFile() throws(MediaFailure) {
+        try file.check(
+            avformat_alloc_output_context2(&format, nil, "mp4", file.path), "create")
+        guard let format, let codec, let stream = avformat_new_stream(format, nil) else {
+            throw file.failure("create", "out of memory")
+        }
+        self.stream = stream
+        format.pointee.flags |= AVFMT_FLAG_BITEXACT
+        stream.pointee.time_base = codec.pointee.time_base
+        try file.check(
+            avcodec_parameters_from_context(stream.pointee.codecpar, codec), "create")
+        try file.check(avio_open(&format.pointee.pb, file.path, AVIO_FLAG_WRITE), "create")
+        try file.check(avformat_write_header(format, nil), "create")
+    }
+
+    private func convert(
+        _ rgb: UnsafeBufferPointer<UInt8>, into frame: UnsafeMutablePointer<AVFrame>
+    ) {
+        let sources: [UnsafePointer<UInt8>?] = [rgb.baseAddress, nil, nil, nil]
+        let sourceStrides: [CInt] = [CInt(configuration.width * 3), 0, 0, 0]
+        let data = frame.pointee.data
+        let lines = frame.pointee.linesize
+        let targets: [UnsafeMutablePointer<UInt8>?] = [data.0, data.1, data.2, data.3]
+        let strides: [CInt] = [lines.0, lines.1, lines.2, lines.3]
+        _ = sws_scale(
+            scaler, sources, sourceStrides, 0, CInt(configuration.height), targets, strides)
+    }
+
+    private func encode(_ picture: UnsafeMutablePointer<AVFrame>?) throws(MediaFailure) {
+        try file.check(avcodec_send_frame(codec, picture), "encode")
+        while true {
+            let code = avcodec_receive_packet(codec, packet)
+            if code == accord_av_again || code == accord_av_end { return }
+            try file.check(code, "encode")
+            guard let packet, let codec, let stream else { return }
+            av_packet_rescale_ts(packet, codec.pointee.time_base, stream.pointee.time_base)
+            packet.pointee.duration = av_rescale_q(
+                1, codec.pointee.time_base, stream.pointee.time_base)
+            packet.pointee.stream_index = stream.pointee.index
+            try file.check(av_interleaved_write_frame(format, packet), "write")
+        }
+    }
+}

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+import CZeroMQ
+
+/// One ZeroMQ socket. It is closed when the last reference goes.
+///
+/// Isolation: create, use and drop on one thread; not Sendable.
+/// - Source: libzmq doc/zmq_socket.adoc, "Thread safety"; defaults that hang or drop silently are
+///   set in `configure`.
+package final class Socket {
+    package enum Kind: Sendable {
+        /// Talks to many; frames start with the identity of the peer.
+        case router
+        /// Talks to one router.
+        case dealer(identity: [UInt8])
+    }
+
+    package enum SendOutcome: Equatable, Sendable {
+        case sent
+        /// The queue is full, or the peer is not connected: not a failure.
+        case wouldBlock
+    }
+
+    let handle: UnsafeMutableRawPointer
+    private let context: MessagingContext
+    private var endpoint = ""
+
+    /// - Parameter messageBytesMax: a peer that sends a larger frame is disconnected.
+    package init(
+        _ kind: Kind, _ context: MessagingContext, messageBytesMax: Int
+    ) throws(ZeroMQError) {
+        let type =
+            switch kind {
+            case .router: ZMQ_ROUTER
+            case .dealer: ZMQ_DEALER
+            }
+        guard let handle = zmq_socket(context.handle, type) else {
+            throw ZeroMQError("zmq_socket", "")
+        }
+        self.handle = handle
+        self.context = context
+        configure(messageBytesMax: messageBytesMax)
+        switch kind {
+        case .router:
+            // A frame for a peer that is gone is reported instead of dropped in silence.
+            set(ZMQ_ROUTER_MANDATORY, 1)
+        case .dealer(let identity):
+            zmq_setsockopt(handle, ZMQ_ROUTING_ID, identity, identity.count)
+        }
+    }
+
+    deinit { zmq_close(handle) }
+
+    private func configure(messageBytesMax: Int) {
+        // The default is for ever: a dead peer would hang the end of the process.
+        set(ZMQ_LINGER, 500)
+        // The protocol bounds what is in flight (two steps), so frames are never dropped here.
+        set(ZMQ_SNDHWM, 0)
+        set(ZMQ_RCVHWM, 0)
+        set(ZMQ_RECONNECT_IVL, 50)
+        set(ZMQ_RECONNECT_IVL_MAX, 1000)
+        set(ZMQ_CONNECT_TIMEOUT, 5000)
+        set(ZMQ_TCP_MAXRT, 10_000)
+        set(ZMQ_HANDSHAKE_IVL, 5000)
+        var limit = Int64(messageBytesMax)
+        zmq_setsockopt(handle, ZMQ_MAXMSGSIZE, &limit, MemoryLayout<Int64>.size)
+    }
+
+    private func set(_ option: CInt, _ value: CInt) {
+        var value = value
+        zmq_setsockopt(handle, option, &value, MemoryLayout<CInt>.size)
+    }
+
+    /// - Returns: the endpoint as bound, with the port that the system chose for port 0.
+    package func bind(_ endpoint: String) throws(ZeroMQError) -> String {
+        guard zmq_bind(handle, endpoint) == 0 else { throw ZeroMQError("listen on", endpoint) }
+        var buffer = [CChar](repeating: 0, count: 256)
+        var size = buffer.count
+        guard zmq_getsockopt(handle, ZMQ_LAST_ENDPOINT, &buffer, &size) == 0 else {
+            throw ZeroMQError("read the endpoint of", endpoint)
+        }
+        self.endpoint = String(
+            decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        return self.endpoint
+    }
+
+    /// Connects in the background, again and again.
+    package func connect(_ endpoint: String) throws(ZeroMQError) {
+        guard zmq_connect(handle, endpoint) == 0 else { throw ZeroMQError("connect to", endpoint) }
+        self.endpoint = endpoint
+    }
+
+    /// Sends the frames of one message without waiting.
+    package func send(_ frames: [[UInt8]]) throws(ZeroMQError) -> SendOutcome {
+        for (index, frame) in frames.enumerated() {
+            let flags = ZMQ_DONTWAIT | (index + 1 < frames.count ? ZMQ_SNDMORE : 0)
+            while zmq_send(handle, frame, frame.count, flags) < 0 {
+                switch zmq_errno() {
+                case EINTR: continue  // a signal is not a failure
+                case EAGAIN, EHOSTUNREACH: return .wouldBlock
+                default: throw ZeroMQError("send to", endpoint)
+                }
+            }
+        }
+        return .sent
+    }
+
+    /// The frames of the next message, or nil when there is none.
+    package func receive() throws(ZeroMQError) -> [[UInt8]]? {
+        var frames: [[UInt8]] = []
+        var message = zmq_msg_t()
+        repeat {
+            zmq_msg_init(&message)
+            defer { zmq_msg_close(&message) }
+            while zmq_msg_recv(&message, handle, ZMQ_DONTWAIT) < 0 {
+                switch zmq_errno() {
+                case EINTR: continue
+                case EAGAIN: return nil
+                default: throw ZeroMQError("receive from", endpoint)
+                }
+            }
+            let bytes = UnsafeRawBufferPointer(
+                start: zmq_msg_data(&message), count: zmq_msg_size(&message))
+            frames.append(Array(bytes))
+            if zmq_msg_more(&message) == 0 { return frames }
+        } while true
+    }
+}

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+import CZeroMQ
+import Foundation
+
+/// Wakes a thread that waits in `poll`. Isolation: any thread signals, the owner drains.
+// Sendable: a file descriptor, written and read by the kernel's atomic operations.
+package final class WakeUp: @unchecked Sendable {
+    let descriptor: CInt
+
+    package init() {
+        descriptor = eventfd(0, CInt(EFD_NONBLOCK) | CInt(EFD_CLOEXEC))
+        precondition(descriptor >= 0, "no file descriptor left: raise the limit of open files")
+    }
+
+    deinit { close(descriptor) }
+
+    package func signal() {
+        var one: UInt64 = 1
+        _ = write(descriptor, &one, 8)
+    }
+
+    func drain() {
+        var count: UInt64 = 0
+        _ = read(descriptor, &count, 8)
+    }
+}
+
+/// Waits until a socket has something to read, somebody wakes, or the time is over.
+///
+/// Isolation: the thread that owns the sockets.
+package func poll(_ sockets: [Socket], _ wakeUp: WakeUp, timeoutMilliseconds: Int) {
+    var items = sockets.map {
+        zmq_pollitem_t(socket: $0.handle, fd: 0, events: Int16(ZMQ_POLLIN), revents: 0)
+    }
+    items.append(
+        zmq_pollitem_t(
+            socket: nil, fd: wakeUp.descriptor, events: Int16(ZMQ_POLLIN), revents: 0))
+    _ = zmq_poll(&items, CInt(items.count), timeoutMilliseconds)
+    wakeUp.drain()
+}

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+import Autograd
+import NeuralNetworks
+import Tensors
+
+extension SingleStreamModel {
+    /// Embedded rows, ready to be put together into views.
+    package struct EmbeddedInputs {
+        /// Text rows of all sequences, then frame rows of all clips: [R, D].
+        let rows: Variable
+        let textLayout: SequenceLayout
+        let frameLayout: SequenceLayout
+    }
+
+    /// One sequence for the layers: a text, a clip, or a text followed by a clip.
+    package struct View: Sendable, Equatable {
+        package var text: Int?
+        package var clip: Int?
+
+        package init(text: Int? = nil, clip: Int? = nil) {
+            self.text = text
+            self.clip = clip
+        }
+    }
+
+    /// The layers' outputs for a list of views.
+    package struct EncodedViews {
+        /// [R, D], packed.
+        package let hidden: Variable
+        package let layout: SequenceLayout
+        /// The mean over each sequence: [views, D].
+        package let pooled: Variable
+    }
+
+    /// Embeds texts and clips once; any number of views may then be built from them.
+    ///
+    /// - Parameter texts: token ids of each text, at most `tokenCountMax`.
+    /// - Parameter clips: bytes [F, S, S, 3] of each clip's frames, at most `frameCount`.
+    /// - Precondition: there is at least one token or frame.
+    package func embed(
+        texts: [[Int32]], clips: [[UInt8]], _ context: ForwardContext
+    ) -> EmbeddedInputs {
+        let frameBytes = inputShape.frameSize * inputShape.frameSize * 3
+        let textLayout = SequenceLayout(lengths: texts.map(\.count))
+        let frameLayout = SequenceLayout(lengths: clips.map { $0.count / frameBytes })
+        check(textLayout, countMax: inputShape.tokenCountMax, "tokens")
+        check(frameLayout, countMax: inputShape.frameCount, "frames")
+        var parts: [Variable] = []
+        if textLayout.rowCount > 0 { parts.append(embed(texts: texts, textLayout, context)) }
+        if frameLayout.rowCount > 0 { parts.append(embed(clips: clips, frameLayout, context)) }
+        return EmbeddedInputs(
+            rows: context.tape.concatenateRows(parts), textLayout: textLayout,
+            frameLayout: frameLayout)
+    }
+
+    /// Runs all views in one pass: the sequences only meet in the matrix products.
+    package func encode(
+        _ views: [View], of inputs: EmbeddedInputs, _ context: ForwardContext
+    ) -> EncodedViews {
+        let tape = context.tape
+        let frameStart = inputs.textLayout.rowCount
+        var rows: [Int32] = []
+        var lengths: [Int] = []
+        for view in views {
+            let start = rows.count
+            if let text = view.text {
+                rows += inputs.textLayout.rows(of: text).map(Int32.init)
+            }
+            if let clip = view.clip {
+                rows += inputs.frameLayout.rows(of: clip).map { Int32(frameStart + $0) }
+            }
+            lengths.append(rows.count - start)
+        }
+        let layout = SequenceLayout(lengths: lengths)
+        var x = tape.gatherRows(inputs.rows, rows)  // [R, D]
+        for layer in layers { x = layer(x, layout: layout, context) }
+        return EncodedViews(hidden: x, layout: layout, pooled: tape.meanPool(x, layout: layout))
+    }
+
+    /// The vectors of texts alone and clips alone: what the bank keeps and retrieval compares.
+    ///
+    /// Shapes: -> text [texts, projectionWidth], video [clips, projectionWidth], unit rows.
+    /// - Precondition: there is at least one text or clip.
+    package func encodeApart(
+        texts: [[Int32]], clips: [[UInt8]], _ context: ForwardContext
+    ) -> (text: Variable, video: Variable) {
+        let inputs = embed(texts: texts, clips: clips, context)
+        let views = texts.indices.map { View(text: $0) } + clips.indices.map { View(clip: $0) }
+        let pooled = encode(views, of: inputs, context).pooled
+        let textRows = texts.indices.map(Int32.init)
+        let videoRows = clips.indices.map { Int32(texts.count + $0) }
+        return (
+            projectText(context.tape.gatherRows(pooled, textRows), context),
+            projectVideo(context.tape.gatherRows(pooled, videoRows), context)
+        )
+    }
+
+    /// Unit vectors for the contrastive loss. Shapes: pooled [n, D] -> [n, projectionWidth].
+    package func projectText(_ pooled: Variable, _ context: ForwardContext) -> Variable {
+        context.tape.normalizeRows(textProjection(pooled, context))
+    }
+
+    /// Unit vectors for the contrastive loss. Shapes: pooled [n, D] -> [n, projectionWidth].
+    package func projectVideo(_ pooled: Variable, _ context: ForwardContext) -> Variable {
+        context.tape.normalizeRows(videoProjection(pooled, context))
+    }
+
+    /// Logits over the vocabulary; the decoder shares the word embedding.
+    ///
+    /// Shapes: hidden [n, D] -> [n, vocabularyCount].
+    package func languageLogits(_ hidden: Variable, _ context: ForwardContext) -> Variable {
+        let dense = languageNorm(languageDense.withGELU(hidden, context), context)
+        return context.tape.linear(
+            dense, weight: context(wordEmbedding.table), bias: context(languageBias))
+    }
+
+    private func check(_ layout: SequenceLayout, countMax: Int, _ unit: String) {
+        for sequence in 0..<layout.count {
+            let count = layout.rows(of: sequence).count
+            precondition(count <= countMax, "\(count) \(unit), the model has places for \(countMax)")
+        }
+    }
+
+    private func embed(
+        texts: [[Int32]], _ layout: SequenceLayout, _ context: ForwardContext
+    ) -> Variable {
+        let positions = texts.flatMap { $0.indices.map(Int32.init) }
+        let types = [Int32](repeating: 0, count: layout.rowCount)
+        let sum = context.tape.add(
+            wordEmbedding(texts.flatMap { $0 }, context), textPosition(positions, context))
+        return textNorm(context.tape.add(sum, typeEmbedding(types, context)), context)
+    }
+
+    private func embed(
+        clips: [[UInt8]], _ layout: SequenceLayout, _ context: ForwardContext
+    ) -> Variable {
+        let positions = (0..<layout.count).flatMap { clip in
+            (0..<layout.rows(of: clip).count).map(Int32.init)
+        }
+        let types = [Int32](repeating: 1, count: layout.rowCount)
+        let sum = context.tape.add(
+            visionTower(clips, context), framePosition(positions, context))
+        return frameNorm(context.tape.add(sum, typeEmbedding(types, context)), context)
+    }
+}

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+import Autograd
+import Tensors
+
+/// `x Wᵀ + b`.
+///
+/// Shapes: [R, inputWidth] -> [R, outputWidth].
+/// Initial values: normal with deviation 0.02, bias 0 (BERT).
+package struct Linear: Sendable {
+    private let weight: ParameterIndex
+    private let bias: ParameterIndex
+
+    package init(
+        inputWidth: Int, outputWidth: Int, name: String, in layout: inout ParameterLayout
+    ) {
+        weight = layout.add(
+            "\(name).weight", [outputWidth, inputWidth], .normal(deviation: 0.02), decays: true)
+        bias = layout.add("\(name).bias", [outputWidth], .zeros, decays: false)
+    }
+
+    package func callAsFunction(_ x: Variable, _ context: ForwardContext) -> Variable {
+        context.tape.linear(x, weight: context(weight), bias: context(bias))
+    }
+
+    /// `gelu(x Wᵀ + b)`.
+    package func withGELU(_ x: Variable, _ context: ForwardContext) -> Variable {
+        context.tape.linearGELU(x, weight: context(weight), bias: context(bias))
+    }
+}

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Memory for the tensors of one lane: handed out in order, taken back all at once.
+///
+/// After the first lane of a run nothing is allocated from the system any more.
+/// Isolation: one lane thread at a time.
+package final class Arena {
+    private struct Chunk {
+        let memory: UnsafeMutableRawPointer
+        let floatCount: Int
+    }
+
+    /// Alignment of every tensor, a cache line.
+    private static let alignmentFloats = 16
+
+    private let chunkFloats: Int
+    private var chunks: [Chunk] = []
+    private var chunkIndex = 0
+    private var usedFloats = 0
+    private var fullFloats = 0
+    /// The most memory that was in use between two resets.
+    package private(set) var peakBytes = 0
+
+    /// - Parameter chunkFloats: how much is taken from the system at a time.
+    package init(chunkFloats: Int = 1 << 20) { self.chunkFloats = chunkFloats }
+
+    deinit { for chunk in chunks { chunk.memory.deallocate() } }
+
+    /// Uninitialised memory, 64-byte aligned.
+    package func allocate(_ shape: [Int]) -> Tensor {
+        let count = shape.reduce(1, *)
+        let padded = max(1, (count + Self.alignmentFloats - 1) / Self.alignmentFloats)
+            * Self.alignmentFloats
+        while chunkIndex < chunks.count, usedFloats + padded > chunks[chunkIndex].floatCount {
+            fullFloats += usedFloats
+            chunkIndex += 1
+            usedFloats = 0
+        }
+        if chunkIndex == chunks.count { grow(by: max(chunkFloats, padded)) }
+        let start = chunks[chunkIndex].memory.assumingMemoryBound(to: Float.self) + usedFloats
+        usedFloats += padded
+        peakBytes = max(peakBytes, (fullFloats + usedFloats) * MemoryLayout<Float>.stride)
+        return Tensor(data: start, shape: shape)
+    }
+
+    package func allocateZeroed(_ shape: [Int]) -> Tensor {
+        let tensor = allocate(shape)
+        tensor.data.update(repeating: 0, count: tensor.count)
+        return tensor
+    }
+
+    /// Takes everything back; tensors handed out before must not be used any more.
+    package func reset() {
+        chunkIndex = 0
+        usedFloats = 0
+        fullFloats = 0
+    }
+
+    private func grow(by floatCount: Int) {
+        let memory = UnsafeMutableRawPointer.allocate(
+            byteCount: floatCount * MemoryLayout<Float>.stride, alignment: 64)
+        memory.initializeMemory(as: Float.self, repeating: 0, count: floatCount)
+        chunks.append(Chunk(memory: memory, floatCount: floatCount))
+        usedFloats = 0
+    }
+}

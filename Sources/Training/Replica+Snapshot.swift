@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+import Hashing
+import Models
+import Objectives
+import Optimizers
+import Primitives
+import Tensors
+
+/// Why bytes are not a snapshot of this run.
+package struct MalformedSnapshot: Error, Equatable, CustomStringConvertible {
+    package let reason: String
+
+    package var description: String { "the snapshot cannot be used: \(reason)" }
+}
+
+/// The state as named sections, in an order that never changes:
+/// ```
+/// magic u64, version u32, section count u32,
+/// sections: name, payload bytes u64, SHA-256 of the payload, payload
+/// ```
+/// Numbers are little-endian. The state hash runs over the same payloads.
+extension Replica {
+    /// "ACCORDST" in the order of the bytes.
+    private static let magic: UInt64 = 0x5453_4452_4f43_4341
+    private static let formatVersion: UInt32 = 1
+
+    private enum Section: String, CaseIterable {
+        /// Names and shapes of the parameters.
+        case layout
+        case counters
+        case parameters
+        case keyParameters
+        case firstMoment
+        case secondMoment
+        case textBank
+        case videoBank
+    }
+
+    /// SHA-256 over the canonical bytes of everything that step n + 1 depends on.
+    package func stateHash() -> Digest {
+        var hasher = Hasher256()
+        for section in Section.allCases { withPayload(of: section) { hasher.update($0) } }
+        return hasher.finish()
+    }
+
+    package func encodeSnapshot() -> [UInt8] {
+        var writer = ByteWriter(reservingBytes: 5 * elementCount * 4 + 65536)
+        writer.write(Self.magic)
+        writer.write(Self.formatVersion)
+        writer.write(UInt32(Section.allCases.count))
+        for section in Section.allCases {
+            withPayload(of: section) { payload in
+                writer.write(section.rawValue)
+                writer.write(UInt64(payload.count))
+                writer.write(block: Self.digest(of: payload).bytes)
+                writer.write(raw: payload)
+            }
+        }
+        return writer.bytes
+    }
+
+    /// Replaces the whole state; throws before anything has changed if the bytes are damaged or
+    /// belong to another model.
+    package func restore(_ snapshot: [UInt8]) throws(MalformedSnapshot) {
+        do {
+            let payloads = try Self.payloads(of: snapshot)
+            let counters = try decodeCounters(payloads)
+            let banks = try (
+                text: decodeBank(.textBank, payloads), video: decodeBank(.videoBank, payloads)
+            )
+            try check(payloads)
+            for (section, vector) in vectors {
+                UnsafeMutableRawBufferPointer(vector.elements).copyBytes(
+                    from: payloads[section] ?? [])
+            }
+            (textBank, videoBank) = banks
+            (appliedStep, updateCount, scales) = counters
+        } catch {
+            throw MalformedSnapshot(reason: "\(error)")
+        }
+    }
+
+    // MARK: - Writing
+
+    private var vectors: [(Section, FloatVector)] {
+        [
+            (.parameters, parameters), (.keyParameters, keyParameters),
+            (.firstMoment, optimizer.firstMoment), (.secondMoment, optimizer.secondMoment),
+        ]
+    }
+
+    private func withPayload(of section: Section, _ body: (UnsafeRawBufferPointer) -> Void) {
+        if let vector = vectors.first(where: { $0.0 == section })?.1 {
+            return body(UnsafeRawBufferPointer(vector.elements))
+        }
+        var writer = ByteWriter()
+        switch section {
+        case .layout:
+            writer.write(each: model.layout.entries) { writer, entry in
+                writer.write(entry.name)
+                writer.write(each: entry.shape) { $0.write(UInt64($1)) }
+            }
+        case .counters:
+            writer.write(appliedStep.number)
+            writer.write(updateCount)
+            writer.write(block: scales)
+        case .textBank: textBank.encode(into: &writer)
+        case .videoBank: videoBank.encode(into: &writer)
+        case .parameters, .keyParameters, .firstMoment, .secondMoment: break
+        }
+        writer.bytes.withUnsafeBytes(body)
+    }
+
+    private static func digest(of payload: UnsafeRawBufferPointer) -> Digest {
+        var hasher = Hasher256()
+        hasher.update(payload)
+        return hasher.finish()
+    }
+
+    // MARK: - Reading
+
+    private typealias Payloads = [Section: ArraySlice<UInt8>]
+
+    private static func payloads(of snapshot: [UInt8]) throws(MalformedBytes) -> Payloads {
+        var reader = ByteReader(snapshot)
+        let magic = try reader.read(UInt64.self, "magic")
+        let version = try reader.read(UInt32.self, "format version")
+        let count = try reader.read(UInt32.self, "section count")
+        guard magic == Self.magic, version == formatVersion, count == Section.allCases.count else {
+            throw MalformedBytes(
+                field: "header", offset: 0, rule: "not a snapshot of format \(formatVersion)")
+        }
+        var payloads: Payloads = [:]
+        for section in Section.allCases {
+            let name = try reader.readString("section name")
+            let byteCount = try reader.read(UInt64.self, section.rawValue)
+            let expected = Digest(try reader.readBlock(section.rawValue))
+            let payload = try reader.readRaw(Int(clamping: byteCount), section.rawValue)
+            guard name == section.rawValue, payload.withUnsafeBytes(digest) == expected else {
+                throw MalformedBytes(
+                    field: section.rawValue, offset: payload.startIndex,
+                    rule: "the section is damaged: its checksum is wrong")
+            }
+            payloads[section] = payload
+        }
+        try reader.expectEnd("snapshot")
+        return payloads
+    }
+
+    private func decodeCounters(
+        _ payloads: Payloads
+    ) throws(MalformedBytes) -> (Step, UInt64, [UInt8]) {
+        var reader = ByteReader(payloads[.counters] ?? [])
+        let step = Step(try reader.read(UInt64.self, "step"))
+        let updateCount = try reader.read(UInt64.self, "update count")
+        let scales = try reader.readBlock("scales")
+        try reader.expectEnd("counters")
+        guard scales.count == self.scales.count, updateCount <= step.number else {
+            throw MalformedBytes(
+                field: "counters", offset: 0,
+                rule: "\(updateCount) updates in \(step) steps, \(scales.count) scales of "
+                    + "\(self.scales.count)")
+        }
+        return (step, updateCount, scales)
+    }
+
+    private func decodeBank(
+        _ section: Section, _ payloads: Payloads
+    ) throws(MalformedBytes) -> MemoryBank {
+        var reader = ByteReader(payloads[section] ?? [])
+        let bank = try MemoryBank(
+            decoding: &reader, capacity: configuration.memoryBank.capacity,
+            width: configuration.model.projectionWidth)
+        try reader.expectEnd(section.rawValue)
+        return bank
+    }
+
+    private func check(_ payloads: Payloads) throws(MalformedBytes) {
+        var isSameLayout = false
+        withPayload(of: .layout) { isSameLayout = $0.elementsEqual(payloads[.layout] ?? []) }
+        guard isSameLayout else {
+            throw MalformedBytes(
+                field: "layout", offset: 0, rule: "the parameters are those of another model")
+        }
+        for (section, vector) in vectors {
+            let byteCount = payloads[section]?.count ?? 0
+            guard byteCount == vector.count * MemoryLayout<Float>.size else {
+                throw MalformedBytes(
+                    field: section.rawValue, offset: 0,
+                    rule: "\(byteCount) bytes for \(vector.count) numbers")
+            }
+        }
+    }
+}

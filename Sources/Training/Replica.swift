@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+import Autograd
+import Collectives
+import Datasets
+import Models
+import NeuralNetworks
+import Objectives
+import Optimizers
+import Primitives
+import Tensors
+
+/// One worker's full copy of the trained state: parameters, moments, key encoder, memory banks,
+/// remembered scales and counters.
+///
+/// All replicas apply the same results in the same order and stay equal bit for bit.
+/// Isolation: many lanes may be computed at a time; applying, hashing and encoding need the replica
+/// alone.
+// Sendable: lanes only read the vectors and banks; the shell runs `apply` on one thread and starts
+// no lane until it has returned.
+package final class Replica: @unchecked Sendable {
+    package let configuration: RunConfiguration
+    package let model: SingleStreamModel
+    package let rule: ExactSums
+    package let stepCount: Int
+    /// Of the query encoder, laid out by `model.layout`; for evaluation and export between steps.
+    package let parameters: FloatVector
+    let keyParameters: FloatVector
+    let optimizer: AdamW
+    package internal(set) var textBank: MemoryBank
+    package internal(set) var videoBank: MemoryBank
+    let maskedLanguage: MaskedLanguageObjective
+    private let schedule: LearningRateSchedule
+    private let gradient: FloatVector
+    package internal(set) var appliedStep = Step.initial
+    /// Remembered exponent byte per tensor; 0 = never seen.
+    package internal(set) var scales: [UInt8]
+    /// Optimizer updates: applied steps that were not skipped.
+    package internal(set) var updateCount: UInt64 = 0
+
+    /// The state of step 0, a pure function of the configuration.
+    package init(_ configuration: RunConfiguration, _ surroundings: Surroundings) {
+        self.configuration = configuration
+        stepCount = surroundings.stepCount
+        model = SingleStreamModel(
+            configuration.model,
+            inputShape: .init(
+                frameCount: configuration.data.frameCount,
+                frameSize: configuration.data.frameSize,
+                tokenCountMax: configuration.data.tokenCountMax,
+                vocabularyCount: surroundings.vocabularyCount))
+        rule = ExactSums(laneCount: configuration.lanes.count)
+        let count = model.layout.elementCount
+        parameters = FloatVector(count: count)
+        keyParameters = FloatVector(count: count)
+        gradient = FloatVector(count: count)
+        let settings = configuration.optimizer
+        optimizer = AdamW(
+            .init(
+                weightDecay: settings.weightDecay, beta1: settings.beta1, beta2: settings.beta2,
+                epsilon: settings.epsilon), elementCount: count)
+        schedule = LearningRateSchedule(
+            peak: settings.learningRate, warmUpSteps: settings.warmUpSteps, stepCount: stepCount)
+        func bank() -> MemoryBank {
+            MemoryBank(
+                capacity: configuration.memoryBank.capacity,
+                width: configuration.model.projectionWidth)
+        }
+        textBank = bank()
+        videoBank = bank()
+        maskedLanguage = MaskedLanguageObjective(
+            maskProbability: configuration.objectives.maskProbability,
+            special: surroundings.specialTokens, vocabularyCount: surroundings.vocabularyCount)
+        scales = [UInt8](repeating: 0, count: model.layout.entries.count)
+        model.layout.initialize(parameters, seed: UInt64(configuration.seed))
+        keyParameters.copy(from: parameters)
+    }
+
+    package var elementCount: Int { model.layout.elementCount }
+
+    package func makeWorkspace() -> LaneWorkspace { LaneWorkspace(elementCount: elementCount) }
+
+    package func makeAccumulator() -> LaneAccumulator {
+        LaneAccumulator(
+            rule: rule, tensors: model.layout.entries.map(\.range), elementCount: elementCount)
+    }
+
+    /// Runs one lane and adds it to the accumulator.
+    ///
+    /// - Returns: false when the accumulator has moved on to another execution meanwhile.
+    package func computeLane(
+        _ microbatch: Microbatch, key: AccumulationKey, workspace: LaneWorkspace,
+        accumulator: LaneAccumulator
+    ) -> Bool {
+        workspace.reset()
+        let computation = LaneComputation(
+            configuration: configuration, model: model, parameters: parameters,
+            keyParameters: keyParameters, textBank: textBank, videoBank: videoBank,
+            maskedLanguage: maskedLanguage)
+        let report = computation.run(microbatch, workspace)
+        return accumulator.add(
+            lane: microbatch.lane, key: key, gradient: workspace.gradient.pointer,
+            report: report.encode())
+    }
+
+    /// Applies the complete result of a step; every replica does it alike.
+    ///
+    /// A skipped step changes nothing but `appliedStep`.
+    /// - Precondition: it is the result of the next step.
+    /// - Throws: when the result, which may come from a peer, is not one; nothing has changed then.
+    package func apply(_ reduced: ReducedStep) throws(MalformedBytes) -> StepSummary {
+        precondition(
+            reduced.step == appliedStep.next, "step \(reduced.step) after \(appliedStep)")
+        let commits = try decide(reduced)
+        let reports = try decodeReports(reduced.reports)
+        var summary = summarise(reports)
+        summary.step = reduced.step.number
+        summary.skipped = !commits
+        if commits {
+            update(reduced, &summary)
+            follow(
+                keyParameters, parameters, momentum: configuration.memoryBank.encoderMomentum)
+            textBank.enqueue(reports.flatMap(\.textKeys), step: reduced.step)
+            videoBank.enqueue(reports.flatMap(\.videoKeys), step: reduced.step)
+        }
+        appliedStep = reduced.step
+        return summary
+    }
+
+    /// Whether the step commits; false = it is skipped.
+    private func decide(_ reduced: ReducedStep) throws(MalformedBytes) -> Bool {
+        func failure(_ rule: String) -> MalformedBytes {
+            MalformedBytes(field: "reduced step \(reduced.step)", offset: 0, rule: rule)
+        }
+        guard reduced.sums.count == elementCount, reduced.scales.count == scales.count,
+            reduced.maxima.count == scales.count
+        else {
+            throw failure(
+                "\(reduced.sums.count) sums of \(reduced.scales.count) tensors, the model has "
+                    + "\(elementCount) of \(scales.count)")
+        }
+        let fits = zip(reduced.scales, scales).allSatisfy {
+            reduced.attempt == 1 ? $0 == $1 : $0 >= $1
+        }
+        guard fits else { throw failure("its scales do not follow from those remembered") }
+        switch rule.decide(
+            scales: reduced.scales, maxima: reduced.maxima, attempt: reduced.attempt)
+        {
+        case .commit: return true
+        case .skip: return false
+        case .secondAttempt, .impure: throw failure("a gradient does not fit its scale")
+        }
+    }
+
+    private func decodeReports(_ encoded: [[UInt8]]) throws(MalformedBytes) -> [LaneReport] {
+        guard encoded.count == rule.laneCount else {
+            throw MalformedBytes(
+                field: "lane reports", offset: 0,
+                rule: "\(encoded.count) of \(rule.laneCount) lanes")
+        }
+        let limits = LaneReport.Limits(
+            keyWidth: configuration.model.projectionWidth,
+            rowCountMax: configuration.lanes.microbatchSize)
+        var reports: [LaneReport] = []
+        for bytes in encoded { reports.append(try LaneReport(decoding: bytes, limits)) }
+        return reports
+    }
+
+    private func update(_ reduced: ReducedStep, _ summary: inout StepSummary) {
+        for (index, entry) in model.layout.entries.enumerated() {
+            reduced.dequantise(
+                entry.range, factor: rule.meanFactor(remembered: reduced.scales[index]),
+                into: gradient.pointer + entry.offset)
+        }
+        let norm = gradientNorm(gradient)
+        let largest = Double(configuration.optimizer.gradientNormMax)
+        updateCount += 1
+        let rate = schedule.rate(at: updateCount)
+        optimizer.update(
+            parameters, gradient: gradient, layout: model.layout,
+            .init(
+                number: updateCount, learningRate: rate,
+                gradientScale: norm > largest ? Float(largest / norm) : 1))
+        scales = rule.remembered(after: reduced.scales, maxima: reduced.maxima)
+        summary.gradientNorm = norm
+        summary.learningRate = rate
+    }
+
+    private func summarise(_ reports: [LaneReport]) -> StepSummary {
+        var summary = StepSummary(step: 0)
+        summary.clipCount = reports.reduce(0) { $0 + $1.rowCount }
+        let tokens = reports.reduce(0) { $0 + $1.chosenTokenCount }
+        let pairs = reports.reduce(0) { $0 + $1.pairCount }
+        let language = reports.reduce(0) { $0 + $1.maskedLanguageLoss }
+        let alignment = reports.reduce(0) { $0 + $1.textToVideoLoss + $1.videoToTextLoss }
+        summary.maskedLanguageLoss = tokens == 0 ? 0 : language / Double(tokens)
+        summary.alignmentLoss = pairs == 0 ? 0 : alignment / Double(2 * pairs)
+        let weights = configuration.objectives
+        summary.loss =
+            Double(weights.maskedLanguageWeight) * summary.maskedLanguageLoss
+            + Double(weights.alignmentWeight) * summary.alignmentLoss
+        return summary
+    }
+}

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import Primitives
+
+/// What a committed step was like: the payload of its row in the ledger.
+package struct StepSummary: Codable, Equatable, Sendable {
+    package var step: UInt64
+    /// A gradient was not finite; nothing was updated.
+    package var skipped: Bool
+    /// Clips that were read; masked ones are not counted.
+    package var clipCount: Int
+    /// The weighted sum that was minimised.
+    package var loss: Double
+    /// Mean cross-entropy per chosen token.
+    package var maskedLanguageLoss: Double
+    /// Mean InfoNCE of both directions per row with both modalities.
+    package var alignmentLoss: Double
+    package var gradientNorm: Double
+    package var learningRate: Float
+
+    /// JSON with sorted keys, so that equal summaries are equal bytes. Losses of a skipped step may
+    /// not be finite, which JSON numbers cannot say; they become the texts below.
+    package func encode() throws -> [UInt8] {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys]
+        encoder.nonConformingFloatEncodingStrategy = .convertToString(
+            positiveInfinity: Self.infinity, negativeInfinity: "-" + Self.infinity,
+            nan: Self.notANumber)
+        return Array(try encoder.encode(self))
+    }
+
+    package init(decoding bytes: [UInt8]) throws {
+        let decoder = JSONDecoder()
+        decoder.nonConformingFloatDecodingStrategy = .convertFromString(
+            positiveInfinity: Self.infinity, negativeInfinity: "-" + Self.infinity,
+            nan: Self.notANumber)
+        self = try decoder.decode(Self.self, from: Data(bytes))
+    }
+
+    private static let infinity = "infinity"
+    private static let notANumber = "not a number"
+
+    init(step: UInt64) {
+        self.step = step
+        skipped = false
+        clipCount = 0
+        loss = 0
+        maskedLanguageLoss = 0
+        alignmentLoss = 0
+        gradientNorm = 0
+        learningRate = 0
+    }
+}

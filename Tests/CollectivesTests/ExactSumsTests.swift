@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+import CKernels
+import Collectives
+import Primitives
+import Testing
+
+@Suite struct ExactSumsTests {
+    @Test func noSumOfClampedLanesOverflows() {
+        for laneCount in 1...ExactSums.laneCountMax {
+            let limit = Int(ExactSums(laneCount: laneCount).clampLimit)
+            #expect(limit * laneCount <= Int(Int32.max))
+        }
+    }
+
+    /// design: 3 bits of headroom from 16 lanes on, 4 at 8; r >= 20 up to 256 lanes.
+    @Test(arguments: [(1, 24), (8, 24), (16, 24), (17, 23), (256, 20), (4096, 16)])
+    func resolutionFollowsTheLaneCount(laneCount: Int, bits: Int) {
+        #expect(ExactSums(laneCount: laneCount).resolutionBits == bits)
+    }
+
+    @Test(arguments: [1, 2, 3, 7, 8, 16, 100, 256])
+    func aValueWithinTheExponentLimitIsNeverClamped(laneCount: Int) {
+        let rule = ExactSums(laneCount: laneCount)
+        for remembered in 0...254 as ClosedRange<UInt8> {
+            let limit = rule.exponentLimit(remembered: remembered)
+            guard limit > 0 else { continue }
+            // The largest float with this exponent byte.
+            let largest = Float(bitPattern: (UInt32(limit) << 23) | 0x7f_ffff)
+            let scaled =
+                Double(largest) * Double(rule.inverseQuantum(remembered: remembered))
+            // docs/numerics.md: at most one unit above the limit, in the last binade for V > 256.
+            #expect(scaled <= Double(rule.clampLimit) + 128)
+        }
+    }
+
+    @Test func infinityOrNaNSkipsTheStep() {
+        let rule = ExactSums(laneCount: 8)
+
+        let decision = rule.decide(scales: [120, 120], maxima: [255, 254], attempt: 1)
+
+        #expect(decision == .skip)
+    }
+
+    @Test func anOutlierCausesOneSecondAttemptThatFits() {
+        let rule = ExactSums(laneCount: 8)
+        for remembered in 0...250 as ClosedRange<UInt8> {
+            for maximum in 0...254 as ClosedRange<UInt8> {
+                switch rule.decide(scales: [remembered], maxima: [maximum], attempt: 1) {
+                case .commit:
+                    #expect(maximum <= rule.exponentLimit(remembered: remembered))
+                case .secondAttempt(let scales):
+                    #expect(rule.decide(scales: scales, maxima: [maximum], attempt: 2) == .commit)
+                case let other:
+                    Issue.record("\(remembered), \(maximum): \(other)")
+                }
+            }
+        }
+    }
+
+    @Test func aMisfitInTheSecondAttemptNamesTheTensor() {
+        let rule = ExactSums(laneCount: 8)
+
+        let decision = rule.decide(scales: [120, 0], maxima: [120, 140], attempt: 2)
+
+        #expect(decision == .impure(tensor: 1))
+    }
+
+    @Test func memoryRisesAtOnceAndFallsByHalf() {
+        let rule = ExactSums(laneCount: 8)
+
+        let remembered = rule.remembered(after: [100, 100, 100, 0], maxima: [110, 90, 0, 120])
+
+        #expect(remembered == [110, 95, 100, 120])
+    }
+
+    @Test(arguments: [1, 2, 3, 7, 8, 16, 100, 256])
+    func theMeanOfAnyGroupingAndOrderEqualsTheOracle(laneCount: Int) {
+        let rule = ExactSums(laneCount: laneCount)
+        var generator = SeededGenerator(seed: UInt64(laneCount), purpose: .testing)
+        let elementCount = 67
+        let remembered: UInt8 = 121
+        let lanes = (0..<laneCount).map { _ in
+            (0..<elementCount).map { _ in (generator.nextUnit() - 0.5) * 0x1p-4 }
+        }
+        let oracle = (0..<elementCount).map { element in
+            lanes.reduce(Int64(0)) { sum, lane in
+                let scaled = lane[element] * rule.inverseQuantum(remembered: remembered)
+                return sum + Int64(scaled.rounded(.toNearestOrEven))
+            }
+        }
+
+        for _ in 0..<12 {
+            var order = Array(0..<laneCount)
+            generator.shuffle(&order)
+            let workerCount = 1 + generator.next(below: laneCount)
+            let total = IntVector(count: elementCount)
+            for worker in 0..<workerCount {
+                let own = order.indices.filter { $0 % workerCount == worker }.map { order[$0] }
+                let partial = IntVector(count: elementCount)
+                for lane in own {
+                    _ = accord_quantise_add(
+                        lanes[lane], partial.pointer, elementCount,
+                        rule.inverseQuantum(remembered: remembered), rule.clampLimit)
+                }
+                accord_add_int32(total.pointer, partial.pointer, elementCount)
+            }
+            #expect(total.elements.map(Int64.init) == oracle)
+        }
+    }
+
+    @Test func theKernelClampsRoundsToEvenAndFindsTheExponent() {
+        let gradient: [Float] = [0.5, 1.5, 2.5, -0.5, -1.5, 1e30, -1e30, -0.0, 1e-40]
+        var sums = [Int32](repeating: 10, count: gradient.count)
+
+        let exponent = accord_quantise_add(gradient, &sums, gradient.count, 1, 1000)
+
+        #expect(sums == [10, 12, 12, 10, 8, 1010, -990, 10, 10])
+        #expect(exponent == UInt8(Float(1e30).exponentBitPattern))
+    }
+
+    @Test(arguments: [Float.nan, .infinity, -.infinity])
+    func aValueThatIsNotFiniteShowsAs255(_ value: Float) {
+        // 19 elements reach the vector part and the remainder of the loop.
+        for position in 0..<19 {
+            var gradient = [Float](repeating: 1, count: 19)
+            gradient[position] = value
+            var sums = [Int32](repeating: 0, count: 19)
+            #expect(accord_quantise_add(gradient, &sums, 19, 1, 100) == 255)
+        }
+    }
+
+    /// The check value of CRC-32C in the catalogue of parametrised CRC algorithms.
+    @Test func checksumIsCastagnoli() {
+        #expect(accord_crc32c(0, Array("123456789".utf8), 9) == 0xE306_9283)
+        let first = accord_crc32c(0, Array("1234".utf8), 4)
+        #expect(accord_crc32c(first, Array("56789".utf8), 5) == 0xE306_9283)
+    }
+}

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import Synchronization
+import Testing
+
+/// One run of the `accord` executable that stands beside the test bundle.
+final class AccordProcess: Sendable {
+    struct Outcome: Sendable {
+        let exitCode: Int32
+        let output: String
+        let errors: String
+    }
+
+    private let process: Mutex<Process>
+    private let outputPath: URL
+    private let errorPath: URL
+    private let finished = DispatchSemaphore(value: 0)
+    let arguments: [String]
+    let identifier: Int32
+
+    /// Starts `accord` with the given arguments; its output goes to files in `directory`.
+    init(_ arguments: [String], logsIn directory: URL) throws {
+        self.arguments = arguments
+        let name = "\(arguments.first ?? "accord")-\(UUID().uuidString)"
+        outputPath = directory.appending(path: "\(name).out")
+        errorPath = directory.appending(path: "\(name).err")
+        try Data().write(to: outputPath)
+        try Data().write(to: errorPath)
+        let process = Process()
+        process.executableURL = Self.executable
+        process.arguments = arguments
+        process.standardInput = FileHandle.nullDevice
+        process.standardOutput = try FileHandle(forWritingTo: outputPath)
+        process.standardError = try FileHandle(forWritingTo: errorPath)
+        let finished = self.finished
+        process.terminationHandler = { _ in finished.signal() }
+        try process.run()
+        identifier = process.processIdentifier
+        self.process = Mutex(process)
+    }
+
+    static var executable: URL {
+        URL(filePath: CommandLine.arguments[0]).deletingLastPathComponent()
+            .appending(path: "accord")
+    }
+
+    func signal(_ signal: Int32) { _ = kill(identifier, signal) }
+
+    /// Kills the process and waits until it is gone.
+    func kill9() throws {
+        signal(SIGKILL)
+        _ = try wait()
+    }
+
+    /// - Throws: when the process is still there after `seconds`; it is killed then.
+    func wait(seconds: Double = 240) throws -> Outcome {
+        guard finished.wait(timeout: .now() + seconds) == .success else {
+            signal(SIGKILL)
+            throw StillRunning(arguments: arguments, seconds: seconds, errors: errors)
+        }
+        finished.signal()
+        let exitCode = process.withLock { $0.terminationStatus }
+        return Outcome(exitCode: exitCode, output: output, errors: errors)
+    }
+
+    var output: String { Self.text(outputPath) }
+    var errors: String { Self.text(errorPath) }
+
+    private static func text(_ path: URL) -> String {
+        (try? String(contentsOf: path, encoding: .utf8)) ?? ""
+    }
+
+    struct StillRunning: Error {
+        let arguments: [String]
+        let seconds: Double
+        let errors: String
+    }
+
+    /// Runs to the end.
+    static func run(_ arguments: [String], logsIn directory: URL) throws -> Outcome {
+        try AccordProcess(arguments, logsIn: directory).wait()
+    }
+}

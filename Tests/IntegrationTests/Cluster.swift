@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+
+/// A coordinator and workers as real processes on loopback.
+///
+/// The test owns every process, so that it can kill exactly the one it means.
+final class Cluster {
+    let workplace: Workplace
+    let run: URL
+    let configuration: URL
+    private(set) var coordinator: AccordProcess
+    private(set) var workers: [AccordProcess] = []
+    /// Committed steps at the moment of each fault, for the assertion that it struck in mid-run.
+    private(set) var strikes: [Int] = []
+
+    init(
+        _ workplace: Workplace, workerCount: Int, configuration: URL? = nil, run: URL? = nil
+    ) throws {
+        self.workplace = workplace
+        self.configuration = configuration ?? workplace.configuration
+        self.run = run ?? workplace.newRun()
+        coordinator = try Self.startCoordinator(
+            workplace, self.configuration, self.run, workerCount)
+    }
+
+    private static func startCoordinator(
+        _ workplace: Workplace, _ configuration: URL, _ run: URL, _ workerCount: Int
+    ) throws -> AccordProcess {
+        try AccordProcess(
+            [
+                "coordinator", "--config", configuration.path, "--run", run.path,
+                "--listen", "tcp://127.0.0.1:0", "--workers", "\(workerCount)",
+            ], logsIn: workplace.directory)
+    }
+
+    /// - Parameter data: another folder of clips for this worker, or the configuration's own.
+    func addWorker(threads: Int = 1) throws {
+        let endpoint = try waitForEndpoint()
+        workers.append(
+            try AccordProcess(
+                ["worker", "--coordinator", endpoint, "--threads", "\(threads)"],
+                logsIn: workplace.directory))
+    }
+
+    func addWorkers(_ count: Int, threads: Int = 1) throws {
+        for _ in 0..<count { try addWorker(threads: threads) }
+    }
+
+    func killWorker(_ index: Int) throws {
+        strikes.append(try status().step)
+        try workers.remove(at: index).kill9()
+    }
+
+    func forgetWorker(_ index: Int) { workers.remove(at: index) }
+
+    func killCoordinator() throws {
+        strikes.append(try status().step)
+        try coordinator.kill9()
+    }
+
+    func restartCoordinator(workerCount: Int) throws {
+        coordinator = try Self.startCoordinator(workplace, configuration, run, workerCount)
+    }
+
+    func killEverything() throws {
+        strikes.append(try status().step)
+        for process in workers + [coordinator] { process.signal(SIGKILL) }
+        for process in workers + [coordinator] { _ = try process.wait() }
+        workers = []
+    }
+
+    /// Waits for the whole run; every process must end with success.
+    func finish() throws -> Status {
+        let outcomes = try ([coordinator] + workers).map { try $0.wait() }
+        for outcome in outcomes where outcome.exitCode != 0 {
+            throw Unsuccessful(exitCode: outcome.exitCode, errors: outcome.errors)
+        }
+        return try status()
+    }
+
+    func status() throws -> Status {
+        let outcome = try AccordProcess.run(
+            ["status", "--run", run.path, "--json"], logsIn: workplace.directory)
+        guard outcome.exitCode == 0 else {
+            throw Unsuccessful(exitCode: outcome.exitCode, errors: outcome.errors)
+        }
+        return try JSONDecoder().decode(Status.self, from: Data(outcome.output.utf8))
+    }
+
+    func verification() throws -> AccordProcess.Outcome {
+        try AccordProcess.run(
+            ["verify", "--run", run.path, "--json"], logsIn: workplace.directory)
+    }
+
+    /// Asks `accord status` again and again until the condition holds.
+    func wait(
+        _ what: String, until condition: (Status) -> Bool
+    ) throws {
+        let deadline = Date().addingTimeInterval(180)
+        while Date() < deadline {
+            if let status = try? status(), condition(status) { return }
+        }
+        throw Waited(what: what, coordinator: coordinator.errors)
+    }
+
+    private func waitForEndpoint() throws -> String {
+        let file = run.appending(path: "endpoint.json")
+        let deadline = Date().addingTimeInterval(60)
+        while Date() < deadline {
+            if let data = try? Data(contentsOf: file),
+                let endpoint = try? JSONDecoder().decode(Endpoint.self, from: data)
+            {
+                return endpoint.control
+            }
+        }
+        throw Waited(what: "the endpoint file", coordinator: coordinator.errors)
+    }
+
+    struct Endpoint: Decodable { let control: String }
+    struct Status: Decodable {
+        let step: Int
+        let stepCount: Int
+        let stateHash: String?
+    }
+    struct Unsuccessful: Error { let exitCode: Int32; let errors: String }
+    struct Waited: Error { let what: String; let coordinator: String }
+}

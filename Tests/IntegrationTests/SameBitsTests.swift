@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import Primitives
+import Testing
+
+/// Promises 1 to 4 with real processes: the state hash of the last step is that of one worker with
+/// one thread, whatever the number of workers and threads and whoever is killed, and the ledger
+/// proves that every clip of every epoch was consumed exactly once.
+@Suite(.serialized) struct SameBitsTests {
+    /// The undisturbed run of one worker with one thread.
+    static let reference: Result<String, any Error> = Result {
+        let cluster = try Cluster(Workplace.shared.get(), workerCount: 1)
+        try cluster.addWorkers(1)
+        let status = try cluster.finish()
+        guard status.step == status.stepCount, let hash = status.stateHash else {
+            throw Cluster.Waited(what: "the reference run", coordinator: cluster.coordinator.errors)
+        }
+        return hash
+    }
+
+    struct Shape: Sendable, CustomTestStringConvertible {
+        let workerCount: Int
+        let threadCount: Int
+        var testDescription: String { "\(workerCount) workers x \(threadCount) threads" }
+    }
+
+    @Test(arguments: [
+        Shape(workerCount: 1, threadCount: 2), Shape(workerCount: 2, threadCount: 1),
+        Shape(workerCount: 2, threadCount: 2), Shape(workerCount: 3, threadCount: 1),
+        Shape(workerCount: 5, threadCount: 1),
+    ])
+    func anyNumberOfWorkersAndThreads(_ shape: Shape) throws {
+        let cluster = try Cluster(Workplace.shared.get(), workerCount: shape.workerCount)
+        try cluster.addWorkers(shape.workerCount, threads: shape.threadCount)
+
+        try expectReference(cluster)
+    }
+
+    @Test(arguments: 1...3 as ClosedRange<UInt64>)
+    func aWorkerKilledAtARandomMoment(seed: UInt64) throws {
+        let cluster = try Cluster(Workplace.shared.get(), workerCount: 3)
+        try cluster.addWorkers(3)
+
+        try cluster.strikeAtRandom(seed) { try $0.killWorker(1) }
+
+        try expectReference(cluster, strikeCount: 1)
+    }
+
+    @Test func aKilledWorkerIsReplacedByALateOne() throws {
+        let cluster = try Cluster(Workplace.shared.get(), workerCount: 2)
+        try cluster.addWorkers(2)
+
+        try cluster.strikeAtRandom(11) { try $0.killWorker(0) }
+        try cluster.addWorker()
+
+        try expectReference(cluster, strikeCount: 1)
+    }
+
+    @Test func theLastWorkerDiesAndAnotherGoesOnFromTheCheckpoint() throws {
+        let cluster = try Cluster(Workplace.shared.get(), workerCount: 1)
+        try cluster.addWorker()
+
+        try cluster.strikeAtRandom(12) { try $0.killWorker(0) }
+        try cluster.addWorker()
+
+        try expectReference(cluster, strikeCount: 1)
+    }
+
+    @Test func theCoordinatorKilledAndRestarted() throws {
+        let cluster = try Cluster(Workplace.shared.get(), workerCount: 2)
+        try cluster.addWorkers(2)
+
+        try cluster.strikeAtRandom(21) { try $0.killCoordinator() }
+        try cluster.restartCoordinator(workerCount: 2)
+
+        try expectReference(cluster, strikeCount: 1)
+    }
+
+    @Test func coordinatorAndAWorkerKilledTogether() throws {
+        let cluster = try Cluster(Workplace.shared.get(), workerCount: 3)
+        try cluster.addWorkers(3)
+
+        try cluster.strikeAtRandom(22) {
+            try $0.killCoordinator()
+            try $0.workers[2].kill9()
+            $0.forgetWorker(2)
+        }
+        try cluster.restartCoordinator(workerCount: 3)
+
+        try expectReference(cluster, strikeCount: 1)
+    }
+
+    @Test func everythingKilledAndResumedOnAnotherNumberOfWorkers() throws {
+        let cluster = try Cluster(Workplace.shared.get(), workerCount: 2)
+        try cluster.addWorkers(2)
+
+        try cluster.strikeAtRandom(31) { try $0.killEverything() }
+        try cluster.restartCoordinator(workerCount: 3)
+        try cluster.addWorkers(3)
+
+        try expectReference(cluster, strikeCount: 1)
+    }
+
+    @Test func aWorkerThatJoinsLateIsBroughtUpToDate() throws {
+        let cluster = try Cluster(Workplace.shared.get(), workerCount: 1)
+        try cluster.addWorker()
+
+        try cluster.wait("the third step") { $0.step >= 3 }
+        try cluster.addWorker()
+
+        try expectReference(cluster)
+    }
+
+    private func expectReference(_ cluster: Cluster, strikeCount: Int = 0) throws {
+        let reference = try Self.reference.get()
+        let status = try cluster.finish()
+
+        #expect(status.step == status.stepCount)
+        #expect(status.stateHash == reference)
+        #expect(cluster.strikes.count == strikeCount)
+        #expect(cluster.strikes.allSatisfy { $0 < status.stepCount })
+        let verification = try cluster.verification()
+        #expect(verification.exitCode == 0, "\(verification.output)\(verification.errors)")
+    }
+}
+
+extension Cluster {
+    /// Waits for a step drawn from the seed, somewhere in the first two thirds, then strikes.
+    func strikeAtRandom(_ seed: UInt64, _ strike: (Cluster) throws -> Void) throws {
+        var generator = SeededGenerator(seed: seed, purpose: .testing)
+        let stepCount = try statusWhenRunning().stepCount
+        let step = 1 + generator.next(below: max(1, stepCount * 2 / 3))
+        try wait("step \(step)") { $0.step >= step }
+        try strike(self)
+    }
+
+    private func statusWhenRunning() throws -> Status {
+        try wait("the first step") { $0.step >= 1 }
+        return try status()
+    }
+}
