@@ -29,7 +29,7 @@ let argumentParser: Target.Dependency = .product(
 let package = Package(
     name: "accord",
     platforms: [.macOS(.v15)],
-    
+    products: [.executable(name: "accord", targets: ["accord"])],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
@@ -39,7 +39,7 @@ let package = Package(
     ],
     targets: [
         // Floor 0: C libraries and C kernels.
-        .systemLibrary(name: "CZeroMQ", pkgConfig: "libzmq", providers: [.apt(["libzmq3-dev"])]),
+        .systemLibrary(name: "CZeroMQ", providers: [.apt(["libzmq3-dev"])]),
         .systemLibrary(
             name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
         .target(
@@ -55,6 +55,7 @@ let package = Package(
 
         // Floor 2
         floor("Tensors", ["Primitives", "CKernels", "COpenBLAS"]),
+        floor("Messaging", ["Primitives", "CZeroMQ"]),
         floor("Media", ["Primitives", "CFFmpeg"]),
         floor("ClusterProtocol", ["Primitives"]),
         floor("Collectives", ["Primitives", "CKernels"]),
@@ -62,7 +63,7 @@ let package = Package(
         // Floor 3
         floor("Autograd", ["Primitives", "Tensors", "CKernels"]),
         floor("Optimizers", ["Primitives", "Tensors", "CKernels"]),
-        floor("Datasets", ["Primitives", "Hashing", "Media"]),
+        .target(name: "Datasets", dependencies: ["Primitives", "Hashing", "Media"], exclude: ["Synthesis"], swiftSettings: strict),
         floor("Tokenization", ["Primitives"]),
         floor("Checkpoints", ["Primitives", "Hashing"]),
 
@@ -81,5 +82,30 @@ let package = Package(
                 "Datasets", "Tokenization", "Checkpoints", "NeuralNetworks", "Models",
                 "Objectives", .product(name: "Yams", package: "Yams"),
             ]),
+        floor(
+            "Evaluation",
+            [
+                "Primitives", "Tensors", "Autograd", "Datasets", "Tokenization",
+                "NeuralNetworks", "Models",
+            ]),
+
+        // Floor 7
+        floor(
+            "ClusterRuntime",
+            [
+                "Primitives", "Hashing", "Tensors", "Messaging", "Media", "ClusterProtocol",
+                "Collectives", "Datasets", "Tokenization", "Checkpoints", "Objectives",
+                "Training", grdb, logging,
+            ]),
+
+        // Floor 8
+        .executableTarget(
+            name: "accord",
+            dependencies: [
+                "Primitives", "Hashing", "Tensors", "Media", "ClusterProtocol", "Datasets",
+                "Checkpoints", "Training", "Evaluation", "ClusterRuntime", "Tokenization",
+                argumentParser, logging,
+            ],
+            swiftSettings: strict),
     ]
 )

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "CFFmpeg.h"
 
-#include <libavutil/display.h>
 #include <math.h>
 
 const int accord_av_again = AVERROR(EAGAIN);
 const int accord_av_end = AVERROR_EOF;
-const int64_t accord_av_no_pts = AV_NOPTS_VALUE;
-// Exact arithmetic, so that pixels do not depend on the processor.
+const int accord_av_invalid_data = AVERROR_INVALIDDATA;
+const int64_t accord_av_no_time = AV_NOPTS_VALUE;
 const int accord_sws_exact_area = SWS_AREA | SWS_BITEXACT | SWS_ACCURATE_RND;
 
 void accord_av_error_text(int code, char *buffer, size_t capacity) {
@@ -17,10 +16,33 @@ void accord_av_error_text(int code, char *buffer, size_t capacity) {
 int accord_av_rotation(const AVStream *stream) {
     const uint8_t *matrix = av_stream_get_side_data(stream, AV_PKT_DATA_DISPLAYMATRIX, NULL);
     if (!matrix) return 0;
+    // FFmpeg counts counter-clockwise.
     double degrees = -av_display_rotation_get((const int32_t *)matrix);
     if (isnan(degrees)) return 0;
     int quarter = (int)lround(degrees / 90.0) % 4;
     return ((quarter + 4) % 4) * 90;
+}
+
+int accord_av_set_rotation(AVStream *stream, int degrees) {
+    uint8_t *matrix =
+        av_stream_new_side_data(stream, AV_PKT_DATA_DISPLAYMATRIX, 9 * sizeof(int32_t));
+    if (!matrix) return AVERROR(ENOMEM);
+    av_display_rotation_set((int32_t *)matrix, -degrees);
+    return 0;
+}
+
+int accord_sws_set_colours(struct SwsContext *context, const AVFrame *frame) {
+    int *source, *target;
+    int source_full, target_full, brightness, contrast, saturation;
+    if (sws_getColorspaceDetails(context, &source, &source_full, &target, &target_full,
+                                 &brightness, &contrast, &saturation) < 0)
+        return 0;  // a grey or RGB source has no matrix
+    if (frame->color_range == AVCOL_RANGE_JPEG) source_full = 1;
+    if (frame->color_range == AVCOL_RANGE_MPEG) source_full = 0;
+    const int *matrix = sws_getCoefficients(
+        frame->colorspace == AVCOL_SPC_UNSPECIFIED ? SWS_CS_DEFAULT : (int)frame->colorspace);
+    return sws_setColorspaceDetails(context, matrix, source_full, target, target_full,
+                                    brightness, contrast, saturation);
 }
 
 void accord_av_quiet(void) { av_log_set_level(AV_LOG_QUIET); }

@@ -39,7 +39,9 @@ extension CoordinatorCore {
     mutating func onCandidateMessage(_ message: WorkerMessage, _ index: Int) {
         let worker = candidates[index].member.worker
         switch message {
-        case .enter(let fingerprint) where fingerprint == configuration.dataFingerprint:
+        case .enter(let fingerprint, let endpoint)
+        where fingerprint == configuration.dataFingerprint:
+            candidates[index].member.dataEndpoint = endpoint
             candidates[index].hasEntered = true
             firstEntryTick = firstEntryTick ?? now
         case .enter:

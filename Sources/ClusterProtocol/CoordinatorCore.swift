@@ -74,7 +74,7 @@ package struct CoordinatorCore: Sendable {
     }
 
     struct Candidate: Sendable {
-        let member: Member
+        var member: Member
         var lastHeardTick: UInt64
         /// Its data set and model are ready.
         var hasEntered = false

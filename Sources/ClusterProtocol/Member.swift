@@ -5,7 +5,7 @@ import Primitives
 package struct Member: Hashable, Codable, Sendable {
     package let worker: WorkerID
     /// Where peers connect for the data plane, for example tcp://10.0.0.3:41234.
-    package let dataEndpoint: String
+    package var dataEndpoint: String
     /// Lanes that it computes at a time; the weight in the lane plan.
     package let threadCount: Int
     package let hostName: String

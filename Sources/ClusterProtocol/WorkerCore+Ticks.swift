@@ -10,7 +10,7 @@ extension WorkerCore {
             sendHeartbeat()
         case .entering:
             sendHeartbeat()
-            if now.isMultiple(of: 10) { send(.enter(dataFingerprint: fingerprint)) }
+            if now.isMultiple(of: 10), let entry { send(entry) }
         case .ended:
             return
         }

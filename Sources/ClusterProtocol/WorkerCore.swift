@@ -38,7 +38,8 @@ package struct WorkerCore: Sendable {
         case tick
         case received(CoordinatorMessage)
         /// Data set, model and lane threads stand; answer to `prepareEnvironment`.
-        case environmentReady(dataFingerprint: [UInt8])
+        case environmentReady(dataFingerprint: [UInt8], dataEndpoint: String)
+        case environmentFailed(ExitReason, String)
         case laneFinished(step: Step, attempt: Int, lane: Int)
         case exchangeFinished(Generation, step: Step, attempt: Int, ExchangeOutcome)
         case applied(Step, stateHash: [UInt8], payload: [UInt8])
@@ -47,6 +48,8 @@ package struct WorkerCore: Sendable {
         case catchUpFailed(reason: String)
         case snapshotRetained(step: Step, stateHash: [UInt8])
         case clipUnreadable(MaskedClip, reason: String)
+        /// Something of this process broke that cannot be repaired.
+        case failed(reason: String)
         case stopRequested(reason: String)
     }
 
@@ -88,7 +91,8 @@ package struct WorkerCore: Sendable {
     var now: UInt64 = 0
     var lastHeardTick: UInt64 = 0
     var welcome: Welcome?
-    var fingerprint: [UInt8] = []
+    /// What the worker enters with, until it is a member.
+    var entry: WorkerMessage?
     var generation = Generation.none
     var plan: StepPlan?
     var rank = 0
@@ -120,10 +124,13 @@ package struct WorkerCore: Sendable {
         case .received(let message):
             lastHeardTick = now
             onMessage(message)
-        case .environmentReady(let fingerprint):
-            self.fingerprint = fingerprint
+        case .environmentReady(let fingerprint, let endpoint):
+            entry = .enter(dataFingerprint: fingerprint, dataEndpoint: endpoint)
             phase = .entering
-            send(.enter(dataFingerprint: fingerprint))
+            if let entry { send(entry) }
+        case .environmentFailed(let reason, let text):
+            send(.leave(reason: text))
+            end(reason, text)
         case .laneFinished(let step, let attempt, let lane):
             onLaneFinished(step, attempt, lane)
         case .exchangeFinished(let generation, let step, let attempt, let outcome):
@@ -141,6 +148,9 @@ package struct WorkerCore: Sendable {
             send(.snapshotReady(step: step, stateHash: hash))
         case .clipUnreadable(let clip, let reason):
             onClipUnreadable(clip, reason)
+        case .failed(let reason):
+            send(.leave(reason: reason))
+            end(.internalError, reason)
         case .stopRequested(let reason):
             send(.leave(reason: reason))
             end(.interrupted, reason)

@@ -6,7 +6,7 @@ package enum WorkerMessage: Equatable, Sendable {
     /// First contact; repeated with back-off until it is answered.
     case join(protocolVersion: UInt16, Member, numericClass: String)
     /// The data set and the model are ready: may become a member.
-    case enter(dataFingerprint: [UInt8])
+    case enter(dataFingerprint: [UInt8], dataEndpoint: String)
     case heartbeat(generation: Generation, applied: Step, activity: String)
     /// Answer to `prepare`: has stopped exchanging.
     case ready(Generation, WorkerProgress)
@@ -27,9 +27,10 @@ package enum WorkerMessage: Equatable, Sendable {
             writer.write(version)
             member.write(to: &writer)
             writer.write(numericClass)
-        case .enter(let fingerprint):
+        case .enter(let fingerprint, let endpoint):
             writer.write(UInt8(2))
             writer.write(block: fingerprint)
+            writer.write(endpoint)
         case .heartbeat(let generation, let applied, let activity):
             writer.write(UInt8(3))
             writer.write(generation.number)
@@ -67,7 +68,9 @@ package enum WorkerMessage: Equatable, Sendable {
                 protocolVersion: version, member,
                 numericClass: try reader.readString("numeric class"))
         case 2:
-            self = .enter(dataFingerprint: try reader.readBlock("data fingerprint"))
+            self = .enter(
+                dataFingerprint: try reader.readBlock("data fingerprint"),
+                dataEndpoint: try reader.readString("data endpoint"))
         case 3:
             self = .heartbeat(
                 generation: Generation(try reader.read(UInt64.self, "generation")),

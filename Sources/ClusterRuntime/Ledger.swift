@@ -137,6 +137,18 @@ package final class Ledger {
         }
     }
 
+    /// Checkpoints that cannot be read any more do not count.
+    package func forgetCheckpoints(after step: Step) throws(ExitFailure) {
+        do {
+            try database.write {
+                try $0.execute(
+                    sql: "DELETE FROM checkpoint WHERE step > ?", arguments: [Int64(step.number)])
+            }
+        } catch {
+            throw Self.failure("write", database.path, error)
+        }
+    }
+
     /// The control endpoint, so that a restarted coordinator listens where its workers look.
     package var endpoint: String? {
         get throws(ExitFailure) {

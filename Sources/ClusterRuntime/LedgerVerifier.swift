@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Checkpoints
+import ClusterProtocol
 import Datasets
 import Foundation
 import Hashing

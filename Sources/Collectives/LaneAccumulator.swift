@@ -87,6 +87,10 @@ package final class LaneAccumulator: Sendable {
         }
     }
 
+    package func holds(_ lane: Int, for key: AccumulationKey) -> Bool {
+        state.withLock { $0.key == key && $0.reports[lane] != nil }
+    }
+
     /// The lanes that have been added, ascending.
     package var lanes: [Int] { state.withLock { $0.reports.keys.sorted() } }
 

@@ -2,8 +2,8 @@
 
 /// Which frames of a clip are wanted, and how large.
 ///
-/// Frames are sampled uniformly: the middle frame of each of `frameCount` equal parts. The short
-/// side is scaled to `frameSize` and the centre is cut out: [frameCount, frameSize, frameSize, 3].
+/// Frames are sampled uniformly: what is shown in the middle of each of `frameCount` equal parts of
+/// the clip. The short side is scaled to `frameSize` and the centre is cut out.
 package struct FrameSpecification: Hashable, Sendable {
     package let frameCount: Int
     /// Pixels along one side.
@@ -16,8 +16,15 @@ package struct FrameSpecification: Hashable, Sendable {
         self.frameSize = frameSize
     }
 
-    /// Positions among `available` frames in order of time; short clips repeat frames.
-    package func positions(available: Int) -> [Int] {
-        (0..<frameCount).map { (2 * $0 + 1) * available / (2 * frameCount) }
+    /// Floor of (2 i + 1) * extent / (2 frameCount) for each i: positions among `extent` frames in
+    /// order of time (short clips repeat frames), or instants of a clip of `extent` time units.
+    ///
+    /// - Precondition: extent >= 0; nothing overflows, however large it is.
+    package func midpoints(of extent: Int) -> [Int] {
+        let parts = 2 * frameCount
+        let (quotient, remainder) = extent.quotientAndRemainder(dividingBy: parts)
+        return (0..<frameCount).map { index in
+            (2 * index + 1) * quotient + (2 * index + 1) * remainder / parts
+        }
     }
 }

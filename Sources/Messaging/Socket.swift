@@ -10,7 +10,7 @@ package final class Socket {
     package enum Kind: Sendable {
         /// Talks to many; frames start with the identity of the peer.
         case router
-        /// Talks to one router.
+        /// Talks to one router; without an identity the router gives it one per connection.
         case dealer(identity: [UInt8])
     }
 
@@ -43,6 +43,10 @@ package final class Socket {
         case .router:
             // A frame for a peer that is gone is reported instead of dropped in silence.
             set(ZMQ_ROUTER_MANDATORY, 1)
+            // A peer that reconnects after a broken connection takes its old place.
+            set(ZMQ_ROUTER_HANDOVER, 1)
+        case .dealer(let identity) where identity.isEmpty:
+            break
         case .dealer(let identity):
             zmq_setsockopt(handle, ZMQ_ROUTING_ID, identity, identity.count)
         }

@@ -8,7 +8,7 @@ package final class WakeUp: @unchecked Sendable {
     let descriptor: CInt
 
     package init() {
-        descriptor = eventfd(0, CInt(EFD_NONBLOCK) | CInt(EFD_CLOEXEC))
+        descriptor = accord_event_descriptor()
         precondition(descriptor >= 0, "no file descriptor left: raise the limit of open files")
     }
 

@@ -48,7 +48,8 @@ import Testing
         BadAnnotations("empty list", "[]", mentions: ["empty"]),
         BadAnnotations("no list", "{\"id\": \"1\"}", mentions: ["list"]),
         BadAnnotations(
-            "syntax", "[{\"id\": \"1\"},\n {\"id\": \"2\",, }]", mentions: ["JSON", "line 2, column 13"]),
+            "syntax", "[{\"id\": \"1\"},\n {\"id\": \"2\",, }]",
+            mentions: ["JSON", "line 2, column 13"]),
         BadAnnotations(
             "cut off", "[{\"id\": \"1\"}, {\"id\": ",
             mentions: ["JSON", "line 1, column 22", "ends"]),

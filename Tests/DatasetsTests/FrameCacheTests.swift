@@ -62,12 +62,13 @@ import Testing
         let path = try dataset.writeVideo(id: "123", bytes: [1, 2, 3])
         let cache = try FrameCache(
             inMemory ? .memory : .directory(dataset.directory + "/cache"), bytesMax: 1 << 20)
+        // A whole second, which survives the way through `Date` without rounding.
+        let date = Date(timeIntervalSince1970: 1_650_000_000)
+        try setDate(date, path)
         _ = cache.frames(of: path, specification) { frames(1) }
 
         let larger = FrameSpecification(frameCount: 1, frameSize: 4)
         let other = cache.frames(of: path, larger) { Array(frames(2).prefix(48)) }
-        let date = try #require(
-            FileManager.default.attributesOfItem(atPath: path)[.modificationDate] as? Date)
         try dataset.writeVideo(id: "123", bytes: [1, 2, 3, 4])
         try setDate(date, path)
         let longer = cache.frames(of: path, specification) { frames(3) }

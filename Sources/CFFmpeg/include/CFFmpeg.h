@@ -4,6 +4,8 @@
 
 #include <libavcodec/avcodec.h>
 #include <libavformat/avformat.h>
+#include <libavutil/cpu.h>
+#include <libavutil/display.h>
 #include <libavutil/imgutils.h>
 #include <libavutil/opt.h>
 #include <libswscale/swscale.h>
@@ -11,7 +13,9 @@
 /// Macros that Swift cannot import.
 extern const int accord_av_again;
 extern const int accord_av_end;
-extern const int64_t accord_av_no_pts;
+extern const int accord_av_invalid_data;
+extern const int64_t accord_av_no_time;
+/// Area averaging with exact arithmetic, so that pixels do not depend on the processor.
 extern const int accord_sws_exact_area;
 
 /// FFmpeg's text for an error code, into a buffer of at least AV_ERROR_MAX_STRING_SIZE bytes.
@@ -19,6 +23,12 @@ void accord_av_error_text(int code, char *buffer, size_t capacity);
 
 /// Clockwise rotation in degrees (0, 90, 180 or 270) that a player applies to the stream.
 int accord_av_rotation(const AVStream *stream);
+
+/// Asks for a clockwise rotation of 0, 90, 180 or 270 degrees; before the header is written.
+int accord_av_set_rotation(AVStream *stream, int degrees);
+
+/// Tells swscale the colour matrix and range of a frame that it is about to convert to RGB.
+int accord_sws_set_colours(struct SwsContext *context, const AVFrame *frame);
 
 /// Switches FFmpeg's own messages off; errors come back as codes.
 void accord_av_quiet(void);

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+import ClusterProtocol
+import Collectives
+import Datasets
+import Foundation
+import Messaging
+import Primitives
+import Synchronization
+import Training
+
+/// The threads that compute lanes, one lane at a time each.
+///
+/// Applying a step or installing a state needs the replica alone: `withReplicaAlone` waits for the
+/// lanes that are being computed and holds back the others.
+final class LaneThreads: Sendable {
+    private struct Task {
+        let key: AccumulationKey
+        let lane: Int
+    }
+
+    private struct State {
+        var waiting: [Task] = []
+        /// Lanes with an unreadable clip, until the coordinator has logged it.
+        var parked: [Task] = []
+        var masked: [Step: Set<Int>] = [:]
+        var computingCount = 0
+        var isReserved = false
+        var isStopped = false
+    }
+
+    private let replica: Replica
+    private let accumulator: LaneAccumulator
+    private let loader: MicrobatchLoader
+    private let events: Mailbox<WorkerCore.Event>
+    private let condition = NSCondition()
+    // Protected by `condition`.
+    nonisolated(unsafe) private var state = State()
+    private let threads = Mutex<[NamedThread]>([])
+
+    init(
+        count: Int, replica: Replica, accumulator: LaneAccumulator, loader: MicrobatchLoader,
+        events: Mailbox<WorkerCore.Event>
+    ) {
+        self.replica = replica
+        self.accumulator = accumulator
+        self.loader = loader
+        self.events = events
+        let started = (0..<count).map { index in
+            NamedThread("lane-\(index)") { [self] in run() }
+        }
+        threads.withLock { $0 = started }
+    }
+
+    private func withState<Result>(_ body: (inout State) -> Result) -> Result {
+        condition.lock()
+        defer {
+            condition.broadcast()
+            condition.unlock()
+        }
+        return body(&state)
+    }
+
+    func compute(_ lanes: [Int], key: AccumulationKey) {
+        withState { state in
+            state.waiting += lanes.map { Task(key: key, lane: $0) }
+        }
+    }
+
+    /// Forgets lanes that were not begun; what is computed now finds a moved accumulator.
+    func forgetWaiting() {
+        withState { state in
+            state.waiting = []
+            state.parked = []
+        }
+    }
+
+    func mask(_ clip: MaskedClip) {
+        withState { state in
+            state.masked[clip.step, default: []].insert(clip.clipIndex)
+            let (again, still) = (
+                state.parked.filter { $0.key.step == clip.step },
+                state.parked.filter { $0.key.step != clip.step }
+            )
+            state.parked = still
+            state.waiting += again
+            state.masked = state.masked.filter { $0.key.number + 2 > clip.step.number }
+        }
+    }
+
+    /// Runs `body` while no lane is computed.
+    func withReplicaAlone<Result>(_ body: () throws -> Result) rethrows -> Result {
+        condition.lock()
+        while state.isReserved { condition.wait() }
+        state.isReserved = true
+        while state.computingCount > 0 { condition.wait() }
+        condition.unlock()
+        defer { withState { $0.isReserved = false } }
+        return try body()
+    }
+
+    func stop() {
+        withState { $0.isStopped = true }
+        for thread in threads.withLock({ $0 }) { thread.join() }
+    }
+
+    // MARK: - Thread
+
+    private func run() {
+        let workspace = replica.makeWorkspace()
+        while let (task, masked) = next() {
+            switch loader.load(step: task.key.step, lane: task.lane, masked: masked) {
+            case .microbatch(let microbatch):
+                compute(microbatch, task, workspace)
+            case .unreadable(let clips):
+                park(task, clips)
+            case .stopped:
+                return
+            }
+        }
+    }
+
+    private func next() -> (Task, Set<Int>)? {
+        condition.lock()
+        defer { condition.unlock() }
+        while state.waiting.isEmpty && !state.isStopped { condition.wait() }
+        guard !state.isStopped else { return nil }
+        let task = state.waiting.removeFirst()
+        return (task, state.masked[task.key.step] ?? [])
+    }
+
+    private func compute(_ microbatch: Microbatch, _ task: Task, _ workspace: LaneWorkspace) {
+        condition.lock()
+        while state.isReserved && !state.isStopped { condition.wait() }
+        state.computingCount += 1
+        condition.unlock()
+        // The state may have moved on while the clips were decoded.
+        let isCurrent = replica.appliedStep.next == task.key.step
+        let isAdded =
+            isCurrent
+            && replica.computeLane(
+                microbatch, key: task.key, workspace: workspace, accumulator: accumulator)
+        withState { $0.computingCount -= 1 }
+        if isAdded || accumulator.holds(task.lane, for: task.key) {
+            events.post(
+                .laneFinished(step: task.key.step, attempt: task.key.attempt, lane: task.lane))
+        }
+    }
+
+    private func park(_ task: Task, _ clips: [UnreadableClip]) {
+        let isKnown = withState { state in
+            let masked = state.masked[task.key.step] ?? []
+            let isKnown = clips.allSatisfy { masked.contains($0.clipIndex) }
+            if isKnown { state.waiting.append(task) } else { state.parked.append(task) }
+            return isKnown
+        }
+        guard !isKnown else { return }
+        for clip in clips {
+            events.post(
+                .clipUnreadable(
+                    MaskedClip(step: task.key.step, clipIndex: clip.clipIndex),
+                    reason: "\(clip.path): \(clip.reason)"))
+        }
+    }
+}

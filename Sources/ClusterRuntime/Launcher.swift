@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import Logging
+import Messaging
+import Primitives
+import Synchronization
+
+package struct LaunchOptions: Sendable {
+    package var configurationPath: String
+    package var runPath: String
+    package var workerCount: Int
+    package var threadCount: Int
+    package var executable: URL
+
+    package init(
+        configurationPath: String, runPath: String, workerCount: Int, threadCount: Int,
+        executable: URL
+    ) {
+        self.configurationPath = configurationPath
+        self.runPath = runPath
+        self.workerCount = workerCount
+        self.threadCount = threadCount
+        self.executable = executable
+    }
+}
+
+/// `accord launch`: a coordinator and workers as child processes of this machine.
+///
+/// A child that dies is started again, a few times; their logs go to the run directory.
+/// Isolation: the thread that calls `run`.
+package final class Launcher {
+    private enum Role: Hashable {
+        case coordinator
+        case worker(Int)
+
+        var name: String {
+            switch self {
+            case .coordinator: "coordinator"
+            case .worker(let index): "worker-\(index)"
+            }
+        }
+    }
+
+    private enum Event: Sendable {
+        case ended(Int32)
+        case stop
+    }
+
+    private static let restartsMax = 5
+
+    private let options: LaunchOptions
+    private let directory: RunDirectory
+    private let events = Mailbox<Event>()
+    private let report: (String) -> Void
+    private var children: [Role: Process] = [:]
+    private var restarts: [Role: Int] = [:]
+    private var isStopping = false
+
+    /// - Parameter report: gets a line of progress about once a second.
+    package static func run(
+        _ options: LaunchOptions, report: @escaping (String) -> Void
+    ) throws(ExitFailure) {
+        try Launcher(options, report).run()
+    }
+
+    private init(_ options: LaunchOptions, _ report: @escaping (String) -> Void) {
+        self.options = options
+        self.report = report
+        directory = RunDirectory(options.runPath)
+    }
+
+    private func run() throws(ExitFailure) {
+        do {
+            try FileManager.default.createDirectory(
+                atPath: directory.logsPath, withIntermediateDirectories: true)
+            // Of an earlier coordinator: its port may be another's by now.
+            if FileManager.default.fileExists(atPath: directory.endpointPath) {
+                try FileManager.default.removeItem(atPath: directory.endpointPath)
+            }
+        } catch {
+            throw ExitFailure(.storageFailed, "cannot prepare \(options.runPath): \(error)")
+        }
+        let events = self.events
+        let signals = SignalWatch { _ in events.post(.stop) }
+        defer { signals.cancel() }
+        try start(.coordinator)
+        try waitForEndpoint()
+        for index in 0..<options.workerCount { try start(.worker(index)) }
+        try supervise()
+    }
+
+    private func waitForEndpoint() throws(ExitFailure) {
+        while directory.endpoint() == nil {
+            poll([], events.wakeUp, timeoutMilliseconds: 50)
+            try handleEvents()
+            if children[.coordinator] == nil { return }
+        }
+    }
+
+    private func supervise() throws(ExitFailure) {
+        var last = ""
+        while !children.isEmpty {
+            poll([], events.wakeUp, timeoutMilliseconds: 1000)
+            try handleEvents()
+            let status = directory.read(LiveStatus.self, from: directory.statusPath)
+            if let line = status?.line, line != last, !isStopping {
+                report(line)
+                last = line
+            }
+        }
+        if isStopping { throw ExitFailure(.interrupted, "interrupted; the same command resumes") }
+    }
+
+    private func handleEvents() throws(ExitFailure) {
+        for event in events.drain() {
+            switch event {
+            case .stop:
+                isStopping = true
+                for child in children.values { child.terminate() }
+            case .ended(let identifier):
+                guard let (role, child) = children.first(where: {
+                    $0.value.processIdentifier == identifier
+                }) else { continue }
+                children[role] = nil
+                try onEnd(role, child)
+            }
+        }
+    }
+
+    private func onEnd(_ role: Role, _ child: Process) throws(ExitFailure) {
+        let isCrash = child.terminationReason == .uncaughtSignal
+        if isStopping || (!isCrash && child.terminationStatus == 0) { return }
+        let reason = isCrash ? nil : ExitReason(rawValue: child.terminationStatus)
+        let mayRestart = isCrash || reason == .evicted || reason == .internalError
+        let count = restarts[role, default: 0]
+        guard mayRestart, count < Self.restartsMax else {
+            endAll()
+            throw ExitFailure(reason ?? .internalError, lastWords(of: role))
+        }
+        restarts[role] = count + 1
+        report("\(role.name) died (status \(child.terminationStatus)); starting it again")
+        try start(role)
+    }
+
+    private func endAll() {
+        isStopping = true
+        for child in children.values { child.terminate() }
+        for child in children.values { child.waitUntilExit() }
+        children = [:]
+    }
+
+    /// The error that the child printed last.
+    private func lastWords(of role: Role) -> String {
+        let text = FileManager.default.contents(atPath: logPath(role))
+            .map { String(decoding: $0, as: UTF8.self) } ?? ""
+        let lines = text.split(separator: "\n")
+        let error = lines.last { $0.hasPrefix("error: ") } ?? lines.last ?? ""
+        return "\(error.replacing("error: ", with: "")) (log: \(logPath(role)))"
+    }
+
+    private func logPath(_ role: Role) -> String { "\(directory.logsPath)/\(role.name).log" }
+
+    private func start(_ role: Role) throws(ExitFailure) {
+        let child = Process()
+        child.executableURL = options.executable
+        child.arguments = arguments(of: role)
+        child.standardInput = FileHandle.nullDevice
+        do {
+            let path = logPath(role)
+            if !FileManager.default.fileExists(atPath: path) { try Data().write(to: URL(filePath: path)) }
+            let log = try FileHandle(forWritingTo: URL(filePath: path))
+            try log.seekToEnd()
+            child.standardOutput = log
+            child.standardError = log
+            let events = self.events
+            child.terminationHandler = { events.post(.ended($0.processIdentifier)) }
+            try child.run()
+        } catch {
+            throw ExitFailure(.storageFailed, "cannot start the \(role.name): \(error)")
+        }
+        children[role] = child
+    }
+
+    private func arguments(of role: Role) -> [String] {
+        switch role {
+        case .coordinator:
+            [
+                "coordinator", "--config", options.configurationPath, "--run", options.runPath,
+                "--listen", "tcp://127.0.0.1:0", "--workers", "\(options.workerCount)",
+            ]
+        case .worker:
+            [
+                "worker", "--coordinator", directory.endpoint()?.control ?? "",
+                "--threads", "\(options.threadCount)",
+            ]
+        }
+    }
+}

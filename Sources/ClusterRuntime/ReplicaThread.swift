@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+import ClusterProtocol
+import Collectives
+import Hashing
+import Messaging
+import Primitives
+import Synchronization
+import Training
+
+/// The thread on which the replica changes: applies steps, installs states, encodes snapshots.
+///
+/// Tasks run in the order in which they come.
+final class ReplicaThread: Sendable {
+    enum Task: Sendable {
+        case apply(Step, computesHash: Bool)
+        case catchUp(CatchUp, to: Step)
+        case retainSnapshot(Step)
+        case stop
+    }
+
+    private let replica: Replica
+    private let lanes: LaneThreads
+    private let shared: WorkerShared
+    private let context: MessagingContext
+    private let tasks = Mailbox<Task>()
+    private let isCancelled = Atomic(false)
+    private let thread = Mutex<NamedThread?>(nil)
+
+    init(
+        replica: Replica, lanes: LaneThreads, shared: WorkerShared, context: MessagingContext
+    ) {
+        self.replica = replica
+        self.lanes = lanes
+        self.shared = shared
+        self.context = context
+        thread.withLock { $0 = NamedThread("replica") { [self] in run() } }
+    }
+
+    func post(_ task: Task) {
+        if case .catchUp = task { isCancelled.store(false, ordering: .relaxed) }
+        tasks.post(task)
+    }
+
+    /// A fetch in flight ends within a moment and is told as failed.
+    func cancelFetch() { isCancelled.store(true, ordering: .relaxed) }
+
+    func stop() {
+        cancelFetch()
+        tasks.post(.stop)
+        thread.withLock { $0 }?.join()
+    }
+
+    private func run() {
+        while true {
+            poll([], tasks.wakeUp, timeoutMilliseconds: 1000)
+            for task in tasks.drain() {
+                switch task {
+                case .apply(let step, let computesHash): apply(step, computesHash)
+                case .catchUp(let kind, let step): catchUp(kind, step)
+                case .retainSnapshot(let step): retainSnapshot(step)
+                case .stop: return
+                }
+            }
+        }
+    }
+
+    private func apply(_ step: Step, _ computesHash: Bool) {
+        do {
+            guard let reduced = shared.reduced(step) else {
+                throw MalformedBytes(field: "reduced step", offset: 0, rule: "it is not there")
+            }
+            let (summary, hash) = try lanes.withReplicaAlone {
+                let summary = try replica.apply(reduced)
+                return (summary, computesHash ? replica.stateHash().bytes : [])
+            }
+            shared.events.post(.applied(step, stateHash: hash, payload: try summary.encode()))
+        } catch {
+            shared.events.post(.failed(reason: "step \(step) cannot be applied: \(error)"))
+        }
+    }
+
+    private func retainSnapshot(_ step: Step) {
+        // Lanes only read meanwhile, and nothing is applied before this task has ended.
+        guard replica.appliedStep == step else { return }
+        shared.keep(snapshot: replica.encodeSnapshot(), of: step)
+        shared.events.post(
+            .snapshotRetained(step: step, stateHash: replica.stateHash().bytes))
+    }
+
+    private func catchUp(_ kind: CatchUp, _ step: Step) {
+        do {
+            switch kind {
+            case .none, .initialState:
+                break
+            case .fetchReduced(let endpoint):
+                let reduced = try ReducedStep(
+                    decoding: try fetch(.init(.reduced, step), endpoint))
+                shared.keep(reduced)
+                _ = try lanes.withReplicaAlone { try replica.apply(reduced) }
+            case .fetchState(let endpoint):
+                let snapshot = try fetch(.init(.state, step), endpoint)
+                try lanes.withReplicaAlone { try replica.restore(snapshot) }
+            }
+            shared.events.post(.caughtUp(replica.appliedStep))
+        } catch {
+            shared.events.post(.catchUpFailed(reason: "\(error)"))
+        }
+    }
+
+    private func fetch(_ resource: TransferResource, _ endpoint: String) throws -> [UInt8] {
+        try TransferClient(context, resource, from: endpoint).fetch {
+            isCancelled.load(ordering: .relaxed)
+        }
+    }
+}

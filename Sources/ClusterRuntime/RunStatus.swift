@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+import ClusterProtocol
+import Foundation
+import Hashing
+import Primitives
+import Training
+
+/// The answer of `accord status`: where a run stands.
+package struct RunStatus: Codable, Equatable, Sendable {
+    package var step: UInt64
+    package var stepCount: UInt64
+    /// Of the newest step that was hashed, hexadecimal; nil before the first.
+    package var stateHash: String?
+    package var stateHashStep: UInt64?
+    package var loss: Double?
+    package var maskedLanguageLoss: Double?
+    package var alignmentLoss: Double?
+    package var generations: Int
+    package var maskedClips: Int
+    package var skippedSteps: Int
+    package var secondAttempts: Int
+    package var checkpointStep: UInt64
+    /// What the coordinator last told about the cluster; nil when it never ran.
+    package var live: LiveStatus?
+
+    /// Reads the ledger and what the coordinator last wrote.
+    package static func read(_ path: String) throws(ExitFailure) -> RunStatus {
+        let directory = RunDirectory(path)
+        try directory.requireExisting()
+        let ledger = try Ledger(path: directory.ledgerPath, isReadOnly: true)
+        do {
+            return try read(directory, ledger)
+        } catch {
+            throw ExitFailure(
+                .storageFailed, "cannot read the ledger \(directory.ledgerPath): \(error)")
+        }
+    }
+
+    private static func read(_ directory: RunDirectory, _ ledger: Ledger) throws -> RunStatus {
+        let (last, hashed) = try ledger.newest()
+        let counts = try ledger.counts()
+        let summary = try last.map { try StepSummary(decoding: $0.report.payload) }
+        return RunStatus(
+            step: last?.report.step.number ?? 0,
+            stepCount: UInt64(try ledger.existingRun()?.stepCount ?? 0),
+            stateHash: hashed.flatMap { Digest($0.report.stateHash)?.description },
+            stateHashStep: hashed?.report.step.number, loss: summary?.loss,
+            maskedLanguageLoss: summary?.maskedLanguageLoss,
+            alignmentLoss: summary?.alignmentLoss, generations: counts.generations,
+            maskedClips: counts.maskedClips, skippedSteps: counts.skippedSteps,
+            secondAttempts: counts.secondAttempts,
+            checkpointStep: try ledger.checkpoints().last?.step.number ?? 0,
+            live: directory.read(LiveStatus.self, from: directory.statusPath))
+    }
+}
+
+/// What the coordinator writes each second.
+package struct LiveStatus: Codable, Equatable, Sendable {
+    package var cluster: ClusterSnapshot
+    package var stepCount: UInt64
+    package var loss: Double?
+    package var clipsPerSecond: Double?
+    package var secondsLeft: Double?
+    package var processIdentifier: Int32
+
+    /// One line of at most 79 characters for a terminal.
+    package var line: String {
+        guard cluster.waitingFor.isEmpty else {
+            return String(cluster.waitingFor[0].prefix(79))
+        }
+        var parts = ["step \(cluster.committedStep)/\(stepCount)"]
+        if let loss { parts.append("loss " + Self.fixed(loss, 3)) }
+        if let clipsPerSecond { parts.append(Self.fixed(clipsPerSecond, 1) + " clips/s") }
+        if let secondsLeft { parts.append(Self.duration(secondsLeft) + " left") }
+        let count = cluster.members.count
+        parts.append("\(count) worker\(count == 1 ? "" : "s")")
+        return parts.joined(separator: "  ")
+    }
+
+    private static func fixed(_ value: Double, _ digits: Int) -> String {
+        String(format: "%.\(digits)f", value)
+    }
+
+    private static func duration(_ seconds: Double) -> String {
+        let whole = Int(seconds.rounded(.up))
+        if whole < 60 { return "\(whole) s" }
+        if whole < 3600 { return "\(whole / 60) min \(whole % 60) s" }
+        return "\(whole / 3600) h \(whole % 3600 / 60) min"
+    }
+}

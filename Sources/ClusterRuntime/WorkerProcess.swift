@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+import ClusterProtocol
+import Foundation
+import Logging
+import Messaging
+import Primitives
+import Tensors
+
+package struct WorkerOptions: Sendable {
+    package var coordinatorEndpoint: String
+    /// Lanes at a time.
+    package var threadCount: Int
+    /// The folder of the clips on this machine, if it is another than the configuration's.
+    package var dataDirectory: String?
+    package var giveUpAfterSeconds: Int
+
+    package init(
+        coordinatorEndpoint: String, threadCount: Int, dataDirectory: String?,
+        giveUpAfterSeconds: Int
+    ) {
+        self.coordinatorEndpoint = coordinatorEndpoint
+        self.threadCount = threadCount
+        self.dataDirectory = dataDirectory
+        self.giveUpAfterSeconds = giveUpAfterSeconds
+    }
+}
+
+/// `accord worker`: joins a cluster and computes until the run is over.
+package enum WorkerProcess {
+    package static func run(_ options: WorkerOptions) throws(ExitFailure) {
+        var logger = Logger(label: "worker")
+        logger.logLevel = .info
+        raiseOpenFileLimit()
+        configureSingleThreadedBLAS()
+        _ = try LocalAddress.reaching(options.coordinatorEndpoint)
+        var generator = SystemRandomNumberGenerator()
+        let member = Member(
+            worker: WorkerID(generator.next()), dataEndpoint: "", threadCount: options.threadCount,
+            hostName: ProcessInfo.processInfo.hostName, processIdentifier: getpid())
+        let events = Mailbox<WorkerCore.Event>()
+        let signals = SignalWatch { name in events.post(.stopRequested(reason: name)) }
+        defer { signals.cancel() }
+        let shell = try WorkerShell(
+            .init(
+                member: member, numericClass: numericClass(),
+                coordinatorEndpoint: options.coordinatorEndpoint,
+                coordinatorSilenceTicksMax: UInt64(options.giveUpAfterSeconds) * 10),
+            options, events: events, logger: logger)
+        logger.info("worker \(member.worker) looks for \(options.coordinatorEndpoint)")
+        let (reason, text) = shell.run()
+        logger.info("\(text)")
+        guard reason == .success else { throw ExitFailure(reason, text) }
+    }
+}

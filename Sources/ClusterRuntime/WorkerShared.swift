@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+import ClusterProtocol
+import Collectives
+import Logging
+import Messaging
+import Primitives
+import Synchronization
+
+/// What the threads of a worker share: the mailbox of its core and what peers may ask for.
+///
+/// Isolation: any thread; the mutable part is protected by `state`.
+final class WorkerShared: Sendable {
+    private struct State {
+        var reduced: [Step: ReducedStep] = [:]
+        var snapshots: [Step: [UInt8]] = [:]
+        var generation = Generation.none
+        var drops = DataPlane.Drops()
+    }
+
+    let run: RunID
+    let rule: ExactSums
+    let elementCount: Int
+    let tensorCount: Int
+    let logger: Logger
+    let events: Mailbox<WorkerCore.Event>
+    private let state = Mutex(State())
+
+    init(
+        run: RunID, accumulator: LaneAccumulator, rule: ExactSums, logger: Logger,
+        events: Mailbox<WorkerCore.Event>
+    ) {
+        self.run = run
+        self.rule = rule
+        elementCount = accumulator.sums.count
+        tensorCount = accumulator.scales.count
+        self.logger = logger
+        self.events = events
+    }
+
+    /// The newest generation that was prepared.
+    var generation: Generation {
+        get { state.withLock { $0.generation } }
+        set { state.withLock { $0.generation = newValue } }
+    }
+
+    /// The last result stays until the next is applied everywhere: two are enough.
+    func keep(_ reduced: ReducedStep) {
+        state.withLock { state in
+            state.reduced[reduced.step] = reduced
+            for old in state.reduced.keys.sorted().dropLast(2) { state.reduced[old] = nil }
+        }
+    }
+
+    func reduced(_ step: Step) -> ReducedStep? { state.withLock { $0.reduced[step] } }
+
+    /// Two, so that a checkpoint that is being fetched survives the next one.
+    func keep(snapshot: [UInt8], of step: Step) {
+        state.withLock { state in
+            state.snapshots[step] = snapshot
+            for old in state.snapshots.keys.sorted().dropLast(2) { state.snapshots[old] = nil }
+        }
+    }
+
+    func served(_ resource: TransferResource) -> [UInt8]? {
+        switch resource.kind {
+        case .state: state.withLock { $0.snapshots[resource.step] }
+        case .reduced: reduced(resource.step)?.encode()
+        }
+    }
+
+    func countDrop(_ reason: WritableKeyPath<DataPlane.Drops, Int>) {
+        state.withLock { $0.drops[keyPath: reason] += 1 }
+    }
+
+    var drops: DataPlane.Drops { state.withLock { $0.drops } }
+}

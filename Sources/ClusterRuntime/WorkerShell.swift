@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: Apache-2.0
+import ClusterProtocol
+import Collectives
+import Datasets
+import Foundation
+import Logging
+import Messaging
+import Primitives
+import Synchronization
+import Training
+
+/// Everything that a worker builds once it knows the configuration.
+final class WorkerEnvironment: Sendable {
+    let setup: RunSetup
+    let replica: Replica
+    let accumulator: LaneAccumulator
+    let shared: WorkerShared
+    let loader: MicrobatchLoader
+    let lanes: LaneThreads
+    let replicaThread: ReplicaThread
+    let dataPlane: DataPlane
+
+    init(
+        _ welcome: Welcome, options: WorkerOptions, events: Mailbox<WorkerCore.Event>,
+        context: MessagingContext, logger: Logger
+    ) throws(ExitFailure) {
+        var configuration = try RunConfiguration(
+            yaml: welcome.configuration, file: "the coordinator's configuration")
+        if let directory = options.dataDirectory { configuration.data.directory = directory }
+        setup = try RunSetup(configuration)
+        replica = Replica(configuration, setup.surroundings)
+        accumulator = replica.makeAccumulator()
+        shared = WorkerShared(
+            run: welcome.run, accumulator: accumulator, rule: replica.rule, logger: logger,
+            events: events)
+        loader = try setup.makeLoader(threadCount: options.threadCount)
+        lanes = LaneThreads(
+            count: options.threadCount, replica: replica, accumulator: accumulator,
+            loader: loader, events: events)
+        replicaThread = ReplicaThread(
+            replica: replica, lanes: lanes, shared: shared, context: context)
+        dataPlane = try DataPlane(
+            host: try LocalAddress.reaching(options.coordinatorEndpoint), context: context,
+            shared: shared)
+    }
+
+    func stop() {
+        dataPlane.stop()
+        replicaThread.stop()
+        loader.shutDown()
+        lanes.stop()
+    }
+}
+
+/// Runs a `WorkerCore`: the control socket and the threads that compute and exchange.
+///
+/// Isolation: the thread that calls `run`.
+final class WorkerShell {
+    /// How many steps ahead clips are decoded.
+    private static let prefetchSteps: UInt64 = 2
+
+    private let options: WorkerOptions
+    private let logger: Logger
+    private let context = MessagingContext()
+    private let control: Socket
+    private let events: Mailbox<WorkerCore.Event>
+    private let environment = EnvironmentSlot()
+    private var core: WorkerCore
+    private var plan: StepPlan?
+    private var rank = 0
+    private var outcome: (reason: ExitReason, text: String)?
+
+    /// The first byte says that the rest is a worker's number: libzmq reserves a zero there.
+    static func identity(_ worker: WorkerID) -> [UInt8] {
+        withUnsafeBytes(of: worker.value.littleEndian) { [1] + Array($0) }
+    }
+
+    init(
+        _ configuration: WorkerCore.Configuration, _ options: WorkerOptions,
+        events: Mailbox<WorkerCore.Event>, logger: Logger
+    ) throws(ExitFailure) {
+        self.options = options
+        self.logger = logger
+        self.events = events
+        core = WorkerCore(configuration)
+        do {
+            control = try Socket(
+                .dealer(identity: Self.identity(configuration.member.worker)), context,
+                messageBytesMax: 64 << 20)
+            try control.connect(options.coordinatorEndpoint)
+        } catch {
+            throw ExitFailure(
+                .usage, "cannot \(error); an endpoint looks like tcp://192.168.0.10:7077")
+        }
+    }
+
+    /// Returns when the worker's part is over.
+    func run() -> (reason: ExitReason, text: String) {
+        let clock = ContinuousClock()
+        var nextTick = clock.now
+        while outcome == nil {
+            let wait = max(.zero, nextTick - clock.now)
+            poll(
+                [control], events.wakeUp,
+                timeoutMilliseconds: Int(wait / .milliseconds(1)) + 1)
+            receive()
+            for event in events.drain() { perform(core.handle(event)) }
+            if clock.now >= nextTick {
+                nextTick =
+                    max(nextTick + .milliseconds(CoordinatorShell.tickMilliseconds), clock.now)
+                perform(core.handle(.tick))
+            }
+        }
+        environment.value?.stop()
+        return outcome ?? (.internalError, "the worker ended without a reason")
+    }
+
+    private func receive() {
+        while true {
+            do {
+                guard let frame = try control.receive()?.last else { return }
+                perform(core.handle(.received(try CoordinatorMessage(decoding: frame))))
+            } catch let error as ZeroMQError {
+                logger.warning("\(error)")
+                return
+            } catch {
+                logger.warning("dropped a message of the coordinator: \(error)")
+            }
+        }
+    }
+
+    // MARK: - Directives
+
+    private func perform(_ directives: [WorkerCore.Directive]) {
+        for directive in directives where outcome == nil { perform(directive) }
+    }
+
+    private func perform(_ directive: WorkerCore.Directive) {
+        switch directive {
+        case .send(let message):
+            send(message)
+        case .prepareEnvironment(let welcome):
+            prepareEnvironment(welcome)
+        case .note(let text):
+            logger.info("\(text)")
+        case .end(let reason, let text):
+            outcome = (reason, text)
+        default:
+            perform(directive, in: environment.value)
+        }
+    }
+
+    private func perform(_ directive: WorkerCore.Directive, in environment: WorkerEnvironment?) {
+        guard let environment else { return }
+        switch directive {
+        case .maskClip(let clip):
+            environment.lanes.mask(clip)
+        case .connectPeers(let plan, let rank):
+            self.plan = plan
+            self.rank = rank
+            environment.shared.generation = plan.generation
+            environment.dataPlane.commands.post(.configure(plan, rank: rank))
+            let place = "rank \(rank) of \(plan.members.count) after step \(plan.base)"
+            logger.info("generation \(plan.generation): \(place)")
+        case .abandonExchange:
+            environment.replicaThread.cancelFetch()
+            environment.dataPlane.commands.post(.abandon)
+        case .catchUp(let kind, let step):
+            environment.lanes.forgetWaiting()
+            environment.replicaThread.post(.catchUp(kind, to: step))
+        case .resetAccumulator(let step, let attempt, let scales):
+            environment.lanes.forgetWaiting()
+            environment.accumulator.reset(
+                for: AccumulationKey(step: step, attempt: attempt),
+                scales: scales.isEmpty ? environment.replica.scales : scales)
+        case .computeLanes(let step, let attempt, let lanes):
+            environment.lanes.compute(lanes, key: AccumulationKey(step: step, attempt: attempt))
+            prefetch(after: step, environment)
+        case .startExchange(let generation, let step, let attempt):
+            let key = ExchangeKey(
+                generation: generation,
+                accumulation: AccumulationKey(step: step, attempt: attempt))
+            environment.dataPlane.commands.post(.start(key, environment.accumulator))
+        case .apply(let step, let computesHash):
+            environment.replicaThread.post(.apply(step, computesHash: computesHash))
+        case .retainSnapshot(let step):
+            environment.replicaThread.post(.retainSnapshot(step))
+        case .send, .prepareEnvironment, .note, .end:
+            preconditionFailure("\(directive) needs no environment")
+        }
+    }
+
+    private func send(_ message: WorkerMessage) {
+        do {
+            _ = try control.send([message.encode()])
+        } catch {
+            logger.warning("\(error)")
+        }
+    }
+
+    /// Decodes the clips of the next steps while this one is computed.
+    private func prefetch(after step: Step, _ environment: WorkerEnvironment) {
+        guard let plan else { return }
+        environment.loader.discard(through: environment.replica.appliedStep)
+        for number in step.number + 1...step.number + Self.prefetchSteps
+        where number <= UInt64(environment.setup.stepCount) {
+            let next = Step(number)
+            for lane in plan.lanes(of: rank, at: next) {
+                environment.loader.request(step: next, lane: lane)
+            }
+        }
+    }
+
+    /// Opening a data set takes a while; heartbeats go on.
+    private func prepareEnvironment(_ welcome: Welcome) {
+        _ = NamedThread("set-up") { [options, events, context, logger, environment] in
+            do throws(ExitFailure) {
+                let built = try WorkerEnvironment(
+                    welcome, options: options, events: events, context: context, logger: logger)
+                environment.value = built
+                events.post(
+                    .environmentReady(
+                        dataFingerprint: built.setup.collection.fingerprint,
+                        dataEndpoint: built.dataPlane.endpoint))
+            } catch {
+                events.post(.environmentFailed(error.reason, error.message))
+            }
+        }
+    }
+}
+
+/// Where the set-up thread leaves what it has built.
+private final class EnvironmentSlot: Sendable {
+    private let slot = Mutex<WorkerEnvironment?>(nil)
+
+    var value: WorkerEnvironment? {
+        get { slot.withLock { $0 } }
+        set { slot.withLock { $0 = newValue } }
+    }
+}

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+import Autograd
+import Foundation
+import Objectives
+import Primitives
+import Tensors
+import Testing
+
+/// Against an oracle in double precision that follows the formula pair by pair.
+@Suite struct AlignmentObjectiveTests {
+    struct Case: Sendable, CustomTestStringConvertible {
+        let name: String
+        /// Of the rows of the lane.
+        let clips: [Int]
+        /// Of the keys that the bank was given, in order.
+        let bankClips: [Int]
+        var capacity = 6
+        var temperature: Float = 0.07
+        var testDescription: String { name }
+    }
+
+    static let cases = [
+        Case(name: "one row, no bank", clips: [4], bankClips: []),
+        Case(name: "rows only", clips: [4, 5, 6], bankClips: []),
+        Case(name: "bank half filled", clips: [4, 5], bankClips: [7, 8, 9]),
+        Case(name: "bank that went around", clips: [4, 5], bankClips: Array(10..<19)),
+        Case(name: "older keys of the same clips", clips: [4, 5, 6], bankClips: [7, 5, 4, 8]),
+        Case(name: "a clip twice in the lane", clips: [4, 5, 4], bankClips: [7, 4]),
+        Case(name: "nothing but itself", clips: [4, 4], bankClips: [4, 4], temperature: 1),
+        Case(name: "no capacity", clips: [4, 5], bankClips: [7, 8], capacity: 0),
+    ]
+
+    private static let width = 5
+
+    private struct Vectors {
+        var generator = SeededGenerator(seed: 3, purpose: .testing)
+
+        mutating func unit() -> [Float] {
+            let values = (0..<width).map { _ in 2 * generator.nextUnit() - 1 }
+            let norm = values.reduce(0) { $0 + $1 * $1 }.squareRoot()
+            return values.map { $0 / norm }
+        }
+    }
+
+    private struct Setup {
+        let queries: [[Float]]
+        let keys: [[Float]]
+        let bank: MemoryBank
+        /// What the bank holds, by the rule: the newest keys.
+        let bankKeys: [(clip: Int, key: [Float])]
+
+        init(_ example: Case) {
+            var vectors = Vectors()
+            queries = example.clips.map { _ in vectors.unit() }
+            keys = example.clips.map { _ in vectors.unit() }
+            bank = MemoryBank(capacity: example.capacity, width: width)
+            let given = example.bankClips.map { (clip: $0, key: vectors.unit()) }
+            bank.enqueue(
+                given.map { .init(clipIndex: $0.clip, key: $0.key) }, step: Step(1))
+            bankKeys = given.suffix(example.capacity)
+        }
+    }
+
+    /// Loss, and its gradient with respect to the queries: sum_j p_j k_j - k_i, over temperature.
+    private static func oracle(_ example: Case, _ setup: Setup) -> (Double, [[Double]]) {
+        func dot(_ a: [Float], _ b: [Float]) -> Double {
+            zip(a, b).reduce(0) { $0 + Double($1.0) * Double($1.1) }
+        }
+        var loss = 0.0
+        var gradients: [[Double]] = []
+        for (row, clip) in example.clips.enumerated() {
+            var candidates = [setup.keys[row]]
+            for other in example.clips.indices where example.clips[other] != clip {
+                candidates.append(setup.keys[other])
+            }
+            candidates += setup.bankKeys.filter { $0.clip != clip }.map(\.key)
+            let exponentials = candidates.map {
+                exp(dot(setup.queries[row], $0) / Double(example.temperature))
+            }
+            let sum = exponentials.reduce(0, +)
+            loss -= log(exponentials[0] / sum)
+            gradients.append(
+                (0..<width).map { column in
+                    let expected = zip(candidates, exponentials).reduce(0) {
+                        $0 + $1.1 / sum * Double($1.0[column])
+                    }
+                    return (expected - Double(setup.keys[row][column]))
+                        / Double(example.temperature)
+                })
+        }
+        return (loss, gradients)
+    }
+
+    private static func tensor(_ rows: [[Float]], _ arena: Arena) -> Tensor {
+        let tensor = arena.allocate([rows.count, width])
+        for (index, value) in rows.joined().enumerated() { tensor.data[index] = value }
+        return tensor
+    }
+
+    @Test(arguments: cases)
+    func lossAndGradientAreThoseOfTheFormula(_ example: Case) {
+        let setup = Setup(example)
+        let arena = Arena()
+        let tape = Tape(arena: arena, recordsGradients: true)
+        let gradient = arena.allocateZeroed([example.clips.count, Self.width])
+        let queries = tape.parameter(value: Self.tensor(setup.queries, arena), gradient: gradient)
+
+        let loss = AlignmentObjective(temperature: example.temperature).loss(
+            .init(
+                queries: queries, keys: Self.tensor(setup.keys, arena),
+                clipIndices: example.clips, bank: setup.bank), tape)
+        tape.backward(from: loss)
+
+        let (expectedLoss, expectedGradient) = Self.oracle(example, setup)
+        #expect(abs(Double(loss.value.data[0]) - expectedLoss) <= 1e-5 + 1e-5 * expectedLoss)
+        for (index, expected) in expectedGradient.joined().enumerated() {
+            #expect(abs(Double(gradient.data[index]) - expected) <= 2e-5 + 2e-5 * abs(expected))
+        }
+    }
+}

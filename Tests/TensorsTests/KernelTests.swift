@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+import CKernels
+import Foundation
+import Primitives
+import Testing
+
+/// The C kernels against the C library in double precision.
+struct KernelTests {
+    private func numbers(_ count: Int, _ range: ClosedRange<Float>, seed: UInt64 = 1) -> [Float] {
+        var generator = SeededGenerator(seed: seed, purpose: .testing)
+        return (0..<count).map { _ in
+            range.lowerBound + (range.upperBound - range.lowerBound) * generator.nextUnit()
+        }
+    }
+
+    private func distribution(_ x: Double) -> Double { 0.5 * erfc(-x / 2.0.squareRoot()) }
+
+    // The lower tail too, where x (1 + erf(x / sqrt 2)) / 2 would cancel.
+    @Test func geluIsExactToFiveTenMillionths() {
+        let x = numbers(40_001, -12...12)
+        var y = [Float](repeating: 0, count: x.count)
+        accord_gelu(x, &y, x.count)
+
+        let worst = zip(x, y).map { x, y in
+            abs(Double(y) / (Double(x) * distribution(Double(x))) - 1)
+        }
+        #expect(worst.allSatisfy { $0 < 5e-7 })
+    }
+
+    @Test func geluOfExtremeNumbersIsTheirLimit() {
+        let x: [Float] = [0, -13, -100, -1e30, 13, 100, 1e30, .nan]
+        var y = [Float](repeating: 1, count: x.count)
+        accord_gelu(x, &y, x.count)
+
+        #expect(y[0] == 0 && abs(y[1]) < 1e-33 && abs(y[2]) < 1e-32 && abs(y[3]) < 1e-4)
+        #expect(y[4] == 13 && y[5] == 100 && y[6] == 1e30 && y[7].isNaN)
+    }
+
+    @Test func theSlopeOfGELUAgreesAndIsAdded() {
+        let x = numbers(20_003, -9...9)
+        let dy = numbers(20_003, -2...2, seed: 2)
+        var dx = [Float](repeating: 0.5, count: x.count)
+        accord_gelu_backward(x, dy, &dx, x.count)
+
+        for index in x.indices {
+            let z = Double(x[index])
+            let slope = distribution(z) + z * exp(-z * z / 2) / (2 * Double.pi).squareRoot()
+            #expect(abs(Double(dx[index]) - 0.5 - Double(dy[index]) * slope) < 1e-6)
+        }
+    }
+
+    @Test(arguments: [1, 2, 15, 16, 17, 50, 1000])
+    func softmaxAgreesWithTheLibrary(columns: Int) {
+        let x = numbers(3 * columns, -30...30, seed: UInt64(columns))
+        var y = x
+        accord_softmax(&y, 3, columns)
+
+        for row in 0..<3 {
+            let logits = x[row * columns..<(row + 1) * columns].map(Double.init)
+            let largest = logits.max() ?? 0
+            let sum = logits.reduce(0) { $0 + exp($1 - largest) }
+            for column in 0..<columns {
+                let expected = exp(logits[column] - largest) / sum
+                #expect(abs(Double(y[row * columns + column]) / expected - 1) < 2e-6)
+            }
+        }
+    }
+
+    // Masked columns, and rows so far apart that all but one exponential vanish.
+    @Test func softmaxOfExtremeNumbersSumsToOne() {
+        var y: [Float] = [3e38, -3e38, 0, 1e4, 1e4, -.greatestFiniteMagnitude]
+        accord_softmax(&y, 2, 3)
+
+        #expect(y[0] == 1 && y[1] < 1e-37 && y[2] < 1e-37)
+        #expect(y[3] == 0.5 && y[4] == 0.5 && y[5] < 1e-37)
+    }
+
+    @Test(arguments: 0..<3) func aNotANumberIsNeverHidden(position: Int) {
+        var y: [Float] = [1, 2, 3]
+        y[position] = .nan
+        accord_softmax(&y, 1, 3)
+        #expect(y.allSatisfy { $0.isNaN })
+    }
+
+    // Rows alone and together, whole vectors and remainders: the same element, the same bits.
+    @Test func anElementDoesNotDependOnItsNeighbours() {
+        let x = numbers(1000, -5...5)
+        var together = x
+        accord_gelu(x, &together, x.count)
+        let alone = x.map { element in
+            var result: Float = 0
+            withUnsafePointer(to: element) { accord_gelu($0, &result, 1) }
+            return result
+        }
+        #expect(together.map(\.bitPattern) == alone.map(\.bitPattern))
+    }
+
+    @Test func biasAndGELUInOnePassAreTheSameBitsAsInTwo() {
+        let product = numbers(7 * 37, -3...3)
+        let bias = numbers(37, -1...1, seed: 2)
+        var sum = product
+        accord_add_bias(&sum, bias, 7, 37)
+        var expected = sum
+        accord_gelu(sum, &expected, sum.count)
+
+        var kept = product
+        var fused = product
+        accord_bias_gelu(&kept, bias, &fused, 7, 37)
+        #expect(kept == sum && fused == expected)
+        var inPlace = product
+        inPlace.withUnsafeMutableBufferPointer {
+            accord_bias_gelu($0.baseAddress, bias, $0.baseAddress, 7, 37)
+        }
+        #expect(inPlace == expected)
+    }
+
+    @Test func pixelsAreNormalizedByChannel() {
+        let bytes: [UInt8] = [0, 128, 255, 10, 20, 30]
+        var y = [Float](repeating: 0, count: 6)
+        accord_normalize_pixels(bytes, &y, 6, [0.5, 0.25, 0], [0.5, 0.25, 2])
+
+        let expected: [Double] = [
+            -1, (128.0 / 255 - 0.25) / 0.25, 0.5, (10.0 / 255 - 0.5) / 0.5,
+            (20.0 / 255 - 0.25) / 0.25, 30.0 / 255 / 2,
+        ]
+        #expect(zip(y, expected).allSatisfy { abs(Double($0.0) - $0.1) < 1e-6 })
+    }
+}

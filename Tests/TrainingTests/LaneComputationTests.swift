@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+import Datasets
+import Primitives
+import Tensors
+import Testing
+
+@testable import Training
+
+@Suite struct LaneComputationTests {
+    private let step = Step(4)
+
+    private func microbatch(
+        _ rows: [ClipRow], planned: Int = 4, plannedOfStep: Int = 11
+    ) -> Microbatch {
+        Microbatch(
+            step: step, lane: 2, rows: rows, plannedRowCount: planned,
+            plannedRowCountOfStep: plannedOfStep)
+    }
+
+    private func compute(
+        _ replica: Replica, _ microbatch: Microbatch
+    ) -> (report: LaneReport, gradient: [Float]) {
+        let workspace = replica.makeWorkspace()
+        workspace.reset()
+        let report = replica.computation().run(microbatch, workspace)
+        return (report, Array(workspace.gradient.elements))
+    }
+
+    private func replica(_ change: (inout RunConfiguration) -> Void = { _ in }) -> Replica {
+        var run = TinyRun(laneCount: 3, microbatchSize: 4)
+        change(&run.configuration)
+        let replica = run.replica()
+        replica.randomiseParameters(seed: 3)
+        run.fillBanks(of: replica, count: 7)
+        return replica
+    }
+
+    @Test func anEmptyLaneHasNoGradientAndNoKeys() {
+        let (report, gradient) = compute(replica(), microbatch([], planned: 0))
+
+        #expect(report == LaneReport())
+        #expect(gradient.allSatisfy { $0 == 0 })
+    }
+
+    @Test func rowsWithoutAnyModalityAreLikeAnEmptyLane() {
+        let nothing = ClipRow(clipIndex: 3, frames: nil, tokens: [])
+
+        let (report, gradient) = compute(replica(), microbatch([nothing]))
+
+        #expect(report.textKeys.isEmpty && report.videoKeys.isEmpty)
+        #expect(gradient.allSatisfy { $0 == 0 })
+    }
+
+    /// Alignment alone: a row that lacks a modality changes no bit of the gradient, and only the
+    /// key of the view that it has is told.
+    @Test(arguments: [5, 6])
+    func aMissingModalityGivesNoGradientAndNoKey(clip: Int) {
+        let replica = replica { $0.objectives.maskedLanguageWeight = 0 }
+        let pairs = [1, 2].map(TinyRun.row)
+
+        let without = compute(replica, microbatch(pairs))
+        let with = compute(replica, microbatch(pairs + [TinyRun.row(clip)]))
+
+        #expect(without.gradient.contains { $0 != 0 })
+        #expect(with.gradient == without.gradient)
+        #expect(with.report.textKeys.map(\.clipIndex) == (clip == 6 ? [1, 2, 6] : [1, 2]))
+        #expect(with.report.videoKeys.map(\.clipIndex) == (clip == 5 ? [1, 2, 5] : [1, 2]))
+    }
+
+    @Test func aClipWithoutTextGivesMaskedLanguageNothing() {
+        let replica = replica { $0.objectives.alignmentWeight = 0 }
+
+        let (report, gradient) = compute(replica, microbatch([TinyRun.row(5)]))
+
+        #expect(report.chosenTokenCount == 0)
+        #expect(gradient.allSatisfy { $0 == 0 })
+    }
+
+    @Test func withoutAlignmentNoKeyIsComputed() {
+        let replica = replica { $0.objectives.alignmentWeight = 0 }
+
+        let (report, gradient) = compute(replica, microbatch([1, 2].map(TinyRun.row)))
+
+        #expect(report.textKeys.isEmpty && report.videoKeys.isEmpty && report.pairCount == 0)
+        #expect(report.chosenTokenCount > 0)
+        #expect(gradient.contains { $0 != 0 })
+    }
+
+    /// Twice the rows in the step halve the weight of a lane, exactly, because it is a power of two.
+    @Test func theWeightFollowsThePlannedRowsOfTheStep() {
+        let replica = replica()
+        let rows = [1, 2, 3].map(TinyRun.row)
+
+        let few = compute(replica, microbatch(rows, plannedOfStep: 8))
+        let many = compute(replica, microbatch(rows, plannedOfStep: 16))
+
+        #expect(few.report == many.report)
+        for (a, b) in zip(few.gradient, many.gradient) { #expect(abs(a - 2 * b) <= 1e-6 * abs(a)) }
+    }
+
+    /// Used memory, dirty memory and another place in it leave no trace.
+    @Test func aLaneComputedElsewhereHasTheSameBits() {
+        let replica = replica()
+        let microbatch = microbatch([1, 6, 2, 5].map(TinyRun.row))
+        let expected = compute(replica, microbatch)
+
+        for (chunkFloats, shift) in [(64, 0), (1 << 14, 48), (1 << 20, 16 * 1001)] {
+            let arena = Arena(chunkFloats: chunkFloats)
+            let dirt = arena.allocate([200_000])
+            dirt.elements.update(repeating: .nan)
+            let workspace = LaneWorkspace(elementCount: replica.elementCount, arena: arena)
+            workspace.gradient.elements.update(repeating: 7)
+            workspace.reset()
+            _ = arena.allocate([max(1, shift)])
+
+            let report = replica.computation().run(microbatch, workspace)
+
+            #expect(report == expected.report)
+            #expect(
+                workspace.gradient.elements.map(\.bitPattern) == expected.gradient.map(\.bitPattern))
+        }
+    }
+
+    @Test func stepAndLaneChooseTheTokens() {
+        let replica = replica()
+        let rows = [1, 2, 3].map(TinyRun.row)
+        let losses = [(Step(4), 2), (Step(5), 2), (Step(4), 1)].map { step, lane in
+            compute(
+                replica,
+                Microbatch(
+                    step: step, lane: lane, rows: rows, plannedRowCount: 3,
+                    plannedRowCountOfStep: 3)
+            ).report.maskedLanguageLoss
+        }
+        #expect(Set(losses).count == 3)
+    }
+}
