@@ -63,7 +63,7 @@ let package = Package(
         // Floor 3
         floor("Autograd", ["Primitives", "Tensors", "CKernels"]),
         floor("Optimizers", ["Primitives", "Tensors", "CKernels"]),
-        .target(name: "Datasets", dependencies: ["Primitives", "Hashing", "Media"], exclude: ["Synthesis"], swiftSettings: strict),
+        floor("Datasets", ["Primitives", "Hashing", "Media"]),
         floor("Tokenization", ["Primitives"]),
         floor("Checkpoints", ["Primitives", "Hashing"]),
 

@@ -16,7 +16,7 @@ struct AccordCommand: ParsableCommand {
             configs/demo.yaml --workers 2 --run build/run
             """,
         subcommands: [
-            LaunchCommand.self, CoordinatorCommand.self,
+            SynthesizeCommand.self, LaunchCommand.self, CoordinatorCommand.self,
             WorkerCommand.self, StatusCommand.self, VerifyCommand.self, EvaluateCommand.self,
         ])
 

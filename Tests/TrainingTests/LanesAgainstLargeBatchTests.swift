@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Collectives
 import Datasets
+import Models
 import Primitives
 import Tensors
 import Testing

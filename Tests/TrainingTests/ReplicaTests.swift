@@ -3,6 +3,7 @@ import Collectives
 import Datasets
 import Foundation
 import Hashing
+import Objectives
 import Primitives
 import Tensors
 import Testing

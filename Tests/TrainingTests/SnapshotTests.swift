@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import Hashing
+import Models
+import Objectives
+import Optimizers
 import Primitives
+import Tensors
 import Testing
 
 @testable import Training

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Primitives
 
 /// Which of the 200 categories a synthetic clip belongs to.
 ///
@@ -20,7 +21,7 @@
 enum LabelRule {
     /// Categories per level-1 group.
     ///
-    /// - Source: category_id_map.py of the challenge (reference/domain.md 1.4).
+    /// - Source: category_id_map.py of the challenge.
     static let groupSizes = [
         9, 5, 9, 6, 6, 3, 3, 6, 6, 8, 4, 6, 6, 12, 4, 10, 11, 9, 7, 6, 16, 24, 24,
     ]
@@ -108,8 +109,8 @@ enum LabelRule {
     }()
 
     /// Draws a category with the long tail of the challenge's data: the largest has about a tenth,
-    /// the thirteen largest half, the smallest under a thousandth (reference/domain.md 1.6).
-    static func drawCategory(_ generator: inout SeededDraw) -> Int {
+    /// the thirteen largest half, the smallest under a thousandth.
+    static func drawCategory(_ generator: inout SeededGenerator) -> Int {
         let ticket = generator.next(below: cumulativeWeights[categoryCount - 1])
         return cumulativeWeights.firstIndex { ticket < $0 } ?? categoryCount - 1
     }

@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import Media
+import Primitives
+import Synchronization
+
+/// Makes a data set of real mp4 clips with annotations in the challenge's layout.
+///
+/// ```
+/// DIR/annotations/{labeled,unlabeled,test}.json    DIR/annotations/test_labels.csv
+/// DIR/videos/<last three characters of the id>/<id>.mp4    DIR/vocab.txt
+/// ```
+/// Everything is a function of the seed, byte for byte. Clips that are there already are kept, so an
+/// interrupted run is resumed by the same command; annotations are written last.
+package struct ClipSynthesizer: Sendable {
+    package struct Configuration: Sendable {
+        package var clipCount: Int
+        package var directory: String
+        package var seed: UInt64
+        package var threadCount: Int
+
+        package init(clipCount: Int, directory: String, seed: UInt64, threadCount: Int) {
+            self.clipCount = clipCount
+            self.directory = directory
+            self.seed = seed
+            self.threadCount = threadCount
+        }
+    }
+
+    /// How the clips are split: held-out clips first, then labelled, then the rest.
+    package struct Split: Equatable, Sendable {
+        package let testCount: Int
+        package let labeledCount: Int
+        package let unlabeledCount: Int
+
+        package init(clipCount: Int) {
+            testCount = min(200, clipCount * 15 / 100)
+            labeledCount = clipCount / 10
+            unlabeledCount = clipCount - testCount - labeledCount
+        }
+    }
+
+    private let configuration: Configuration
+
+    package init(_ configuration: Configuration) { self.configuration = configuration }
+
+    /// - Parameter progress: gets the number of finished clips, from any thread.
+    package func run(progress: @escaping @Sendable (Int) -> Void) throws(ExitFailure) {
+        try prepare()
+        try makeClips(progress)
+        try writeAnnotations()
+    }
+
+    private func prepare() throws(ExitFailure) {
+        let recipe = "seed \(configuration.seed), \(configuration.clipCount) clips\n"
+        let path = "\(configuration.directory)/synthesis.txt"
+        if let data = FileManager.default.contents(atPath: path) {
+            let old = String(decoding: data, as: UTF8.self)
+            guard old == recipe else {
+                let trimmed = old.trimmingCharacters(in: .newlines)
+                throw ExitFailure(
+                    .dataInvalid,
+                    "\(configuration.directory) holds another synthetic data set (\(trimmed)); "
+                        + "choose another --out or remove it")
+            }
+        }
+        do {
+            try FileManager.default.createDirectory(
+                atPath: "\(configuration.directory)/annotations", withIntermediateDirectories: true)
+            try Data(recipe.utf8).write(to: URL(filePath: path), options: .atomic)
+        } catch {
+            throw ExitFailure(
+                .storageFailed, "cannot write to \(configuration.directory): \(error)")
+        }
+    }
+
+    // MARK: - Clips
+
+    private struct Work {
+        var next = 0
+        var finishedCount = 0
+        var failure: ExitFailure?
+    }
+
+    private func makeClips(_ progress: @escaping @Sendable (Int) -> Void) throws(ExitFailure) {
+        let work = WorkState()
+        let group = DispatchGroup()
+        for _ in 0..<max(1, configuration.threadCount) {
+            group.enter()
+            let thread = Thread { [self] in
+                while let index = work.take(below: configuration.clipCount) {
+                    work.finish(Result { () throws(ExitFailure) in try makeClip(index) }, progress)
+                }
+                group.leave()
+            }
+            thread.stackSize = 4 << 20
+            thread.start()
+        }
+        group.wait()
+        if let failure = work.failure { throw failure }
+    }
+
+    /// What the threads share. Protected by its mutex.
+    private final class WorkState: Sendable {
+        private let work = Mutex(Work())
+
+        func take(below count: Int) -> Int? {
+            work.withLock { work in
+                guard work.failure == nil, work.next < count else { return nil }
+                work.next += 1
+                return work.next - 1
+            }
+        }
+
+        func finish(
+            _ result: Result<Void, ExitFailure>, _ progress: @Sendable (Int) -> Void
+        ) {
+            let count = work.withLock { work in
+                work.finishedCount += 1
+                if case .failure(let failure) = result { work.failure = work.failure ?? failure }
+                return work.finishedCount
+            }
+            progress(count)
+        }
+
+        var failure: ExitFailure? { work.withLock { $0.failure } }
+    }
+
+    private func makeClip(_ index: Int) throws(ExitFailure) {
+        let script = ClipScript(seed: configuration.seed, index: index)
+        let path = Clip.videoPath(id: script.id, in: configuration.directory)
+        guard !FileManager.default.fileExists(atPath: path) else { return }
+        let partial = "\(path).partial"
+        do {
+            try FileManager.default.createDirectory(
+                at: URL(filePath: path).deletingLastPathComponent(),
+                withIntermediateDirectories: true)
+            try encode(script, to: partial)
+            try FileManager.default.moveItem(atPath: partial, toPath: path)
+        } catch {
+            throw ExitFailure(.storageFailed, "\(error)")
+        }
+    }
+
+    private func encode(_ script: ClipScript, to path: String) throws(MediaFailure) {
+        let encoder = try VideoEncoder(
+            path: path,
+            .init(
+                width: script.width, height: script.height,
+                framesPerSecond: script.framesPerSecond))
+        var renderer = SceneRenderer(script)
+        for frame in 0..<script.frameCount {
+            try renderer.draw(frame: frame) { rgb throws(MediaFailure) in
+                try encoder.append(rgb: rgb)
+            }
+        }
+        try encoder.finish()
+    }
+
+    // MARK: - Annotations
+
+    /// One clip as the challenge's JSON has it.
+    private struct Annotation: Encodable {
+        struct Recognised: Encodable {
+            let time: Int
+            let text: String
+        }
+
+        let id: String
+        let title: String
+        let asr: String
+        let ocr: [Recognised]
+        let category_id: String?
+
+        init(_ script: ClipScript, isLabeled: Bool) {
+            id = script.id
+            title = script.text.title
+            asr = script.text.speech
+            ocr = script.text.ocr.enumerated().map { Recognised(time: $0 * 2, text: $1) }
+            category_id = isLabeled ? LabelRule.categories[script.category].code : nil
+        }
+    }
+
+    private func writeAnnotations() throws(ExitFailure) {
+        let split = Split(clipCount: configuration.clipCount)
+        let test = 0..<split.testCount
+        let labeled = test.upperBound..<test.upperBound + split.labeledCount
+        let unlabeled = labeled.upperBound..<configuration.clipCount
+        do {
+            try write(test, isLabeled: false, to: "annotations/test.json")
+            try write(labeled, isLabeled: true, to: "annotations/labeled.json")
+            try write(unlabeled, isLabeled: false, to: "annotations/unlabeled.json")
+            let labels = test.map { index in
+                let script = ClipScript(seed: configuration.seed, index: index)
+                return "\(script.id),\(LabelRule.categories[script.category].code)\n"
+            }
+            try write(Data(labels.joined().utf8), to: "annotations/test_labels.csv")
+            let tokens = ClipText.vocabulary.joined(separator: "\n") + "\n"
+            try write(Data(tokens.utf8), to: "vocab.txt")
+        } catch {
+            throw ExitFailure(
+                .storageFailed, "cannot write the annotations: \(error)")
+        }
+    }
+
+    private func write(_ indices: Range<Int>, isLabeled: Bool, to name: String) throws {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys]
+        let annotations = indices.map {
+            Annotation(ClipScript(seed: configuration.seed, index: $0), isLabeled: isLabeled)
+        }
+        try write(try encoder.encode(annotations), to: name)
+    }
+
+    private func write(_ data: Data, to name: String) throws {
+        try data.write(
+            to: URL(filePath: "\(configuration.directory)/\(name)"), options: .atomic)
+    }
+}

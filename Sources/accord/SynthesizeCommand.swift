@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import Datasets
+import Foundation
+import Primitives
+import Synchronization
+
+struct SynthesizeCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "synthesize",
+        abstract: "Make real mp4 clips with annotations and learnable labels; resumes.")
+
+    @Option(help: "How many clips: up to 200 held out, a tenth labelled, the rest unlabelled.")
+    var clips: Int
+
+    @Option(help: "Folder for annotations/, videos/ and vocab.txt; it is created.")
+    var out: String
+
+    @Option(help: "Decides every clip, byte for byte.")
+    var seed: UInt64 = 2022
+
+    @Option(help: "Encoders at a time (default: the processors).")
+    var threads: Int?
+
+    func validate() throws {
+        guard (10...10_000_000).contains(clips) else {
+            throw ValidationError("--clips must be 10 to 10000000")
+        }
+        guard threads.map({ (1...4096).contains($0) }) ?? true else {
+            throw ValidationError("--threads must be 1 to 4096")
+        }
+    }
+
+    func run() throws {
+        let total = clips
+        let isTerminal = isatty(STDOUT_FILENO) == 1
+        let shown = Mutex(0)
+        try ClipSynthesizer(
+            .init(
+                clipCount: clips, directory: out, seed: seed,
+                threadCount: threads ?? processorCount)
+        ).run { count in
+            let isDue = shown.withLock { last in
+                guard count == total || count >= last + max(1, total / 20) else { return false }
+                last = count
+                return true
+            }
+            guard isDue else { return }
+            let line = "\(count) of \(total) clips"
+            let text = isTerminal ? "\r\u{1B}[K\(line)" : "\(line)\n"
+            FileHandle.standardOutput.write(Data(text.utf8))
+        }
+        if isTerminal { print() }
+        print("wrote \(out)")
+    }
+}
