@@ -107,5 +107,12 @@ let package = Package(
                 argumentParser, logging,
             ],
             swiftSettings: strict),
+
+        // Tests
+        tests(of: "Primitives"),
+        tests(of: "Hashing"),
+        tests(of: "Collectives", ["Primitives", "CKernels"]),
+        tests(of: "Tokenization", ["Primitives"]),
+        tests(of: "Checkpoints", ["Primitives"]),
     ]
 )

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+# Everything a developer or a build server runs. `make` alone lists the targets.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.ONESHELL:
+.DEFAULT_GOAL := help
+.PHONY: help setup build demo test check format clean
+
+# Headers of the C libraries, and the tools that find them. SQLite belongs to the run's ledger.
+PACKAGES := git pkg-config libopenblas-dev libzmq3-dev libsqlite3-dev \
+    libavformat-dev libavcodec-dev libswscale-dev libavutil-dev
+
+# One set of flags for the program and its tests, so that the tests run what the demonstration runs
+# and neither rebuilds what the other built.
+FLAGS := --configuration release -Xswiftc -enable-testing
+ACCORD := .build/release/accord
+DEMO := build/demo
+
+help: ## List the targets.
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+setup: ## Install the Debian packages that are missing (root or sudo).
+	@if ! command -v swift > /dev/null; then
+	    echo "make setup: there is no Swift toolchain in PATH; Accord needs Swift 6.2 or newer," \
+	        "see https://www.swift.org/install/linux/" >&2
+	    exit 1
+	fi
+	if ! command -v dpkg-query > /dev/null; then
+	    echo "make setup: this is not Debian; install by other means what these packages hold:" \
+	        "$(PACKAGES)" >&2
+	    exit 1
+	fi
+	missing=()
+	for package in $(PACKAGES); do
+	    state=$$(dpkg-query --show --showformat '$${db:Status-Status}' $$package 2> /dev/null || true)
+	    if [[ $$state != installed ]]; then missing+=($$package); fi
+	done
+	if (( $${#missing[@]} == 0 )); then exit 0; fi
+	refuse() {
+	    echo "make setup: $$1 Please run this as root, then repeat the command:" >&2
+	    echo "    apt-get update && apt-get install --yes --no-install-recommends $${missing[*]}" >&2
+	    exit 1
+	}
+	as_root=()
+	if (( EUID != 0 )); then
+	    command -v sudo > /dev/null || refuse "packages are missing, and there is no sudo."
+	    as_root=(sudo)
+	    if ! sudo --non-interactive true 2> /dev/null && [[ ! -t 0 ]]; then
+	        refuse "packages are missing, and sudo needs a password."
+	    fi
+	fi
+	echo "installing $${missing[*]}"
+	"$${as_root[@]}" apt-get update --quiet \
+	    || echo "make setup: the package lists could not be renewed; trying with those there" >&2
+	"$${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+	    apt-get install --yes --quiet --no-install-recommends "$${missing[@]}" \
+	    || refuse "apt-get has failed (see above)."
+
+build: setup ## Build .build/release/accord.
+	@swift build $(FLAGS) --product accord
+
+demo: build ## Make clips, train on them with two workers, measure retrieval.
+	@if [[ ! -f $(DEMO)/clips/vocab.txt ]]; then
+	    echo "== 1. Clips: 1200 real mp4 files with titles, speech and labels"
+	    $(ACCORD) synthesize --clips 1200 --out $(DEMO)/clips
+	fi
+	echo "== 2. Training: a coordinator and two workers"
+	$(ACCORD) launch --config configs/demo.yaml --workers 2 --run $(DEMO)/run
+	echo "== 3. Retrieval on clips that the training never saw"
+	$(ACCORD) evaluate --run $(DEMO)/run
+	echo "== 4. Proof: every clip once per epoch, an unbroken history"
+	$(ACCORD) verify --run $(DEMO)/run
+	printf '%s\n' '' 'Where to look next' \
+	    '  $(DEMO)/run/                          its configuration, ledger, checkpoints, logs' \
+	    '  $(ACCORD) --help                all commands' \
+	    '  configs/demo-without-alignment.yaml     the same run without the contrastive loss' \
+	    '  README.md, docs/architecture.md         several machines; how it works' \
+	    'To train again from the start: rm -r $(DEMO)/run, then make demo.'
+
+test: setup ## Build and run all tests.
+	@swift build $(FLAGS) --build-tests
+	swift test $(FLAGS) --skip-build --disable-xctest
+
+check: setup ## What a build server runs: the format, then all tests.
+	@swift format lint --strict --parallel --recursive Package.swift Sources Tests
+	$(MAKE) --no-print-directory test
+
+format: ## Rewrite the Swift files in the house format.
+	@swift format --in-place --parallel --recursive Package.swift Sources Tests
+
+clean: ## Remove everything that was built, synthesised and trained here.
+	@rm -rf .build build
