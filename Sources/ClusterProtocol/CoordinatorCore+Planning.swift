@@ -2,6 +2,17 @@
 import Primitives
 
 extension CoordinatorCore {
+    /// A member that has stopped exchanging, or one that has not heard the plan and asks again.
+    mutating func onReady(_ generation: Generation, _ progress: WorkerProgress, _ index: Int) {
+        guard generation == self.generation else { return }
+        if phase == .running, let plan {
+            directives.append(.send(members[index].member.worker, .begin(plan)))
+        } else if phase == .preparing {
+            members[index].progress = progress
+            members[index].applied = progress.applied
+        }
+    }
+
     /// When all members have stopped exchanging, decides how the generation goes on.
     mutating func planIfEveryoneIsReady() {
         guard phase == .preparing, !members.isEmpty else { return }

@@ -188,9 +188,7 @@ package struct CoordinatorCore: Sendable {
             members[index].applied = max(members[index].applied, applied)
             members[index].activity = activity
         case .ready(let generation, let progress):
-            guard generation == self.generation, phase == .preparing else { return }
-            members[index].progress = progress
-            members[index].applied = progress.applied
+            onReady(generation, progress, index)
         case .stepApplied(let report):
             members[index].applied = max(members[index].applied, report.step)
             onStepApplied(report, index)

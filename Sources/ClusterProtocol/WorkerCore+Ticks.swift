@@ -23,7 +23,7 @@ extension WorkerCore {
         tick <= 32 ? tick & (tick - 1) == 0 : tick.isMultiple(of: 32)
     }
 
-    private mutating func sendJoin() {
+    mutating func sendJoin() {
         send(
             .join(
                 protocolVersion: WorkerMessage.protocolVersion, configuration.member,
@@ -36,7 +36,11 @@ extension WorkerCore {
 
     /// What was said once may be lost with a connection or with a coordinator.
     private mutating func repeatUnanswered() {
-        for report in unacknowledged.prefix(100) { send(.stepApplied(report)) }
+        if isReadyToAnswer() {
+            sendReadyIfIdle()
+        } else {
+            for report in unacknowledged.prefix(100) { send(.stepApplied(report)) }
+        }
         for (clip, reason) in unreadable.sorted(by: { $0.key < $1.key }) {
             send(.clipUnreadable(clip, reason: reason))
         }

@@ -168,10 +168,7 @@ package struct WorkerCore: Sendable {
     private mutating func onMessage(_ message: CoordinatorMessage) {
         switch message {
         case .welcome(let welcome):
-            guard phase == .joining else { return }
-            self.welcome = welcome
-            phase = .settingUp
-            directives.append(.prepareEnvironment(welcome))
+            onWelcome(welcome)
         case .rejected(let reason):
             end(.rejected, "the coordinator refused this worker: \(reason)")
         case .prepare(let generation):
@@ -184,12 +181,32 @@ package struct WorkerCore: Sendable {
         case .acknowledge(let committed):
             unacknowledged.removeAll { $0.step <= committed }
         case .evicted(let reason):
-            // A worker that only wants to join is nobody yet; its next message says who it is.
-            guard phase == .stepping || phase == .preparing else { return }
-            end(.evicted, "the coordinator has evicted this worker: \(reason)")
+            onEvicted(reason)
         case .stop(let reason):
             send(.leave(reason: "told to stop"))
             end(.success, reason)
+        }
+    }
+
+    private mutating func onWelcome(_ welcome: Welcome) {
+        if phase == .joining {
+            self.welcome = welcome
+            phase = .settingUp
+            directives.append(.prepareEnvironment(welcome))
+        } else if welcome != self.welcome {
+            end(.evicted, "the coordinator leads run \(welcome.run) now; start this worker again")
+        }
+    }
+
+    private mutating func onEvicted(_ reason: String) {
+        switch phase {
+        case .stepping, .preparing:
+            end(.evicted, "the coordinator has evicted this worker: \(reason)")
+        case .settingUp, .entering:
+            // A restarted coordinator knows members only; what was set up stays good.
+            sendJoin()
+        case .joining, .ended:
+            break
         }
     }
 }

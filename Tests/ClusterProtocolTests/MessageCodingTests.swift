@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+import ClusterProtocol
+import Primitives
+import Testing
+
+@Suite struct MessageCodingTests {
+    private static let member = Member(
+        worker: WorkerID(12), dataEndpoint: "tcp://10.0.0.1:5", threadCount: 3,
+        hostName: "节点-1", processIdentifier: 77)
+    private static let clip = MaskedClip(step: Step(9), clipIndex: 123_456)
+
+    private static let fromWorkers: [WorkerMessage] = [
+        .join(protocolVersion: 1, member, numericClass: "x86-64 AVX2"),
+        .enter(dataFingerprint: [1, 2, 3], dataEndpoint: "tcp://10.0.0.1:6"),
+        .heartbeat(generation: Generation(4), applied: Step(8), activity: "computes"),
+        .ready(
+            Generation(5),
+            WorkerProgress(
+                hasState: true, applied: Step(8), attempt: 2, attemptScales: [127, 0, 255],
+                heldLanes: [0, 5, 7])),
+        .stepApplied(
+            StepReport(
+                generation: Generation(5), step: Step(9), skipped: true, attempts: 2,
+                stateHash: [UInt8](repeating: 7, count: 32), payload: Array("{}".utf8))),
+        .clipUnreadable(clip, reason: "cannot decode a.mp4: truncated"),
+        .snapshotReady(step: Step(10), stateHash: [9, 9]), .leave(reason: ""),
+    ]
+
+    private static let fromCoordinator: [CoordinatorMessage] = [
+        .welcome(
+            Welcome(
+                run: RunID(.max), configuration: "seed: 1\n", laneCount: 8, stepCount: 100,
+                checkpointEverySteps: 10, stateHashEverySteps: 2)),
+        .rejected(reason: "full"), .prepare(Generation(3)), .clipMasked(clip),
+        .acknowledge(committed: Step(4)), .evicted(reason: "silent"), .stop(reason: "done"),
+    ]
+
+    @Test(arguments: fromWorkers)
+    func aWorkersMessageReadsBack(_ message: WorkerMessage) throws {
+        #expect(try WorkerMessage(decoding: message.encode()) == message)
+        expectPrefixesRefused(message.encode()) { try WorkerMessage(decoding: $0) }
+    }
+
+    @Test(arguments: fromCoordinator)
+    func aCoordinatorsMessageReadsBack(_ message: CoordinatorMessage) throws {
+        #expect(try CoordinatorMessage(decoding: message.encode()) == message)
+        expectPrefixesRefused(message.encode()) { try CoordinatorMessage(decoding: $0) }
+    }
+
+    /// Truncated or longer messages are refused, not half understood.
+    private func expectPrefixesRefused(_ bytes: [UInt8], _ decode: ([UInt8]) throws -> Any) {
+        for count in bytes.indices {
+            #expect(throws: MalformedBytes.self) { try decode(Array(bytes.prefix(count))) }
+        }
+        #expect(throws: MalformedBytes.self) { try decode(bytes + [0]) }
+    }
+
+    @Test func damagedMessagesNeverTrap() {
+        var generator = SeededGenerator(seed: 3, purpose: .testing)
+        let originals = Self.fromWorkers.map { $0.encode() } + Self.fromCoordinator.map { $0.encode() }
+        var refusedCount = 0
+        for _ in 0..<20_000 {
+            var bytes = originals[generator.next(below: originals.count)]
+            for _ in 0..<1 + generator.next(below: 3) {
+                bytes[generator.next(below: bytes.count)] = UInt8(generator.next(below: 256))
+            }
+            if (try? WorkerMessage(decoding: bytes)) == nil { refusedCount += 1 }
+            if (try? CoordinatorMessage(decoding: bytes)) == nil { refusedCount += 1 }
+        }
+        #expect(refusedCount > 10_000)
+    }
+}
