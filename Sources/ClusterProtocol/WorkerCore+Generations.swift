@@ -42,6 +42,7 @@ extension WorkerCore {
         }
         self.plan = plan
         self.rank = rank
+        failedCatchUp = nil
         phase = .stepping
         for clip in plan.masked where masked.insert(clip).inserted {
             unreadable[clip] = nil
@@ -60,6 +61,7 @@ extension WorkerCore {
 
     mutating func onCaughtUp(_ step: Step) {
         busy = .no
+        failedCatchUp = nil
         hasState = true
         applied = step
         forgetLanes()
@@ -74,15 +76,17 @@ extension WorkerCore {
         onBase(plan)
     }
 
-    /// The source died, or the data was not what it should be: the coordinator will notice the
-    /// death and plan again; until then the same is tried again.
+    /// The source has not encoded its state yet, or it died: the coordinator will notice the death
+    /// and plan again. Until then the same is tried again at the next tick.
     mutating func onCatchUpFailed(_ reason: String) {
         busy = .no
-        directives.append(.note("catching up failed: \(reason)"))
-        guard let plan, phase == .stepping else {
-            sendReadyIfIdle()
-            return
-        }
+        if failedCatchUp != reason { directives.append(.note("catching up failed: \(reason)")) }
+        failedCatchUp = reason
+        sendReadyIfIdle()
+    }
+
+    mutating func retryFailedCatchUp() {
+        guard let plan, failedCatchUp != nil, phase == .stepping, busy == .no else { return }
         busy = .catchingUp
         directives.append(.catchUp(plan.catchUp[rank], to: plan.base))
     }
@@ -93,7 +97,15 @@ extension WorkerCore {
             return
         }
         retainSnapshotIfDue()
+        serveStateIfPlanned(plan)
         startStep()
+    }
+
+    /// Others fetch the state of the base from this worker, while it steps on.
+    private mutating func serveStateIfPlanned(_ plan: StepPlan) {
+        let own = plan.members[rank].dataEndpoint
+        guard plan.catchUp.contains(.fetchState(endpoint: own)) else { return }
+        directives.append(.retainSnapshot(applied))
     }
 
     mutating func forgetLanes() {

@@ -14,6 +14,7 @@ extension WorkerCore {
         case .ended:
             return
         }
+        retryFailedCatchUp()
         if now.isMultiple(of: 10) { repeatUnanswered() }
         giveUpIfTheCoordinatorIsNeededAndSilent()
     }

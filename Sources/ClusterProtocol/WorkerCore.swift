@@ -96,6 +96,8 @@ package struct WorkerCore: Sendable {
     var generation = Generation.none
     var plan: StepPlan?
     var rank = 0
+    /// Why the last attempt to catch up failed; it is repeated at the next tick.
+    var failedCatchUp: String?
     var hasState = false
     package internal(set) var applied = Step.initial
     /// Of step applied + 1.
@@ -144,6 +146,8 @@ package struct WorkerCore: Sendable {
         case .catchUpFailed(let reason):
             onCatchUpFailed(reason)
         case .snapshotRetained(let step, let hash):
+            // One that is kept for a peer alone does not become a checkpoint.
+            guard let welcome, welcome.isSnapshotStep(step) else { break }
             retained = (step, hash)
             send(.snapshotReady(step: step, stateHash: hash))
         case .clipUnreadable(let clip, let reason):

@@ -53,11 +53,11 @@ final class WorkerShared: Sendable {
 
     func reduced(_ step: Step) -> ReducedStep? { state.withLock { $0.reduced[step] } }
 
-    /// Two, so that a checkpoint that is being fetched survives the next one.
+    /// Three: the one for a joiner, and the next checkpoint while the last is being fetched.
     func keep(snapshot: [UInt8], of step: Step) {
         state.withLock { state in
             state.snapshots[step] = snapshot
-            for old in state.snapshots.keys.sorted().dropLast(2) { state.snapshots[old] = nil }
+            for old in state.snapshots.keys.sorted().dropLast(3) { state.snapshots[old] = nil }
         }
     }
 

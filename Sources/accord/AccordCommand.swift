@@ -2,7 +2,6 @@
 import ArgumentParser
 import Foundation
 import Logging
-import Primitives
 
 /// The executable: parses, runs one command, maps errors to exit codes.
 @main
@@ -12,8 +11,14 @@ struct AccordCommand: ParsableCommand {
         abstract: "Distributed video-text training on ordinary machines.",
         discussion: """
             A coordinator shards clips over workers; the trained state is the same, bit for bit, \
-            for any number of workers and whoever dies. Try: accord launch --config \
-            configs/demo.yaml --workers 2 --run build/run
+            for any number of workers and whoever dies.
+
+            Start here, on one machine:
+              accord synthesize --clips 1200 --out build/demo/clips
+              accord launch --config configs/demo.yaml --workers 2 --run build/demo/run
+              accord evaluate --run build/demo/run
+
+            A command that fails prints one message and ends with a code of docs/exit-codes.md.
             """,
         subcommands: [
             SynthesizeCommand.self, LaunchCommand.self, CoordinatorCommand.self,
@@ -25,30 +30,11 @@ struct AccordCommand: ParsableCommand {
         do {
             var command = try parseAsRoot()
             try command.run()
-        } catch let failure as ExitFailure {
-            FileHandle.standardError.write(Data("error: \(failure.message)\n".utf8))
-            Foundation.exit(failure.reason.rawValue)
         } catch {
-            // Help and version end with 0, wrong arguments with 64.
-            exit(withError: error)
+            let report = ErrorReport(error)
+            report.show()
+            Foundation.exit(report.exitCode)
         }
-    }
-}
-
-/// One line per message: time, level if it is not information, text.
-struct ShortLogHandler: LogHandler {
-    var metadata: Logger.Metadata = [:]
-    var logLevel: Logger.Level = .info
-
-    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
-        get { metadata[key] }
-        set { metadata[key] = newValue }
-    }
-
-    func log(event: LogEvent) {
-        let time = Date().formatted(.iso8601)
-        let level = event.level == .info ? "" : "\(event.level): "
-        FileHandle.standardError.write(Data("\(time) \(level)\(event.message)\n".utf8))
     }
 }
 
@@ -61,3 +47,10 @@ func printJSON(_ value: some Encodable) throws {
 
 /// Threads for a process when the user names none.
 var processorCount: Int { ProcessInfo.processInfo.activeProcessorCount }
+
+/// - Parameter value: nil when the option is not given.
+func require(_ value: Int?, of option: String, in range: ClosedRange<Int>) throws {
+    guard let value, !range.contains(value) else { return }
+    throw ValidationError(
+        "\(option) must be \(range.lowerBound) to \(range.upperBound), not \(value)")
+}

@@ -13,7 +13,11 @@ import Training
 struct EvaluateCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "evaluate",
-        abstract: "Text-to-video and video-to-text retrieval of the newest checkpoint.")
+        abstract: "Text-to-video and video-to-text retrieval of the newest checkpoint.",
+        discussion: """
+            Ranks all clips of the split for each text, and all texts for each clip. R@k is the \
+            share of queries whose own partner is among the first k; chance is 1 / clips at k = 1.
+            """)
 
     /// What `--json` prints.
     private struct Report: Encodable {
@@ -67,10 +71,10 @@ struct EvaluateCommand: ParsableCommand {
         }
     }
 
-    private static func percent(_ share: Double) -> String {
+    static func percent(_ share: Double) -> String {
         let tenths = Int((share * 1000).rounded())
         let text = "\(tenths / 10).\(tenths % 10) %"
-        return String(repeating: " ", count: max(0, 6 - text.count)) + text
+        return String(repeating: " ", count: max(0, 7 - text.count)) + text
     }
 
     private func evaluate() throws -> Report {

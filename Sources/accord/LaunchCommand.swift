@@ -7,7 +7,12 @@ import Primitives
 struct LaunchCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "launch",
-        abstract: "Run a coordinator and workers on this machine; the same command resumes.")
+        abstract: "Run a coordinator and workers on this machine; the same command resumes.",
+        discussion: """
+            Shows step, smoothed loss, clips per second, time left and workers about once a \
+            second. A worker that dies is started again. Ctrl-C ends the run in order; the same \
+            command goes on from the newest checkpoint.
+            """)
 
     @Option(help: "Configuration file, see docs/configuration.md.")
     var config: String
@@ -22,27 +27,26 @@ struct LaunchCommand: ParsableCommand {
     var threads: Int?
 
     func validate() throws {
-        guard workers >= 1 else { throw ValidationError("--workers must be at least 1") }
-        guard threads.map({ (1...4096).contains($0) }) ?? true else {
-            throw ValidationError("--threads must be 1 to 4096")
-        }
+        try require(workers, of: "--workers", in: 1...4096)
+        try require(threads, of: "--threads", in: 1...4096)
     }
 
     func run() throws {
-        let isTerminal = isatty(STDOUT_FILENO) == 1
+        try train()
+        let status = try RunStatus.read(runPath)
+        print("finished: step \(status.step) of \(status.stepCount)")
+        if let hash = status.stateHash { print("state hash \(hash)") }
+    }
+
+    private func train() throws {
+        let progress = ProgressLine()
+        defer { progress.finish() }
         try Launcher.run(
             LaunchOptions(
                 configurationPath: config, runPath: runPath, workerCount: workers,
                 threadCount: threads ?? max(1, processorCount / workers),
-                executable: try Self.executable())
-        ) { line in
-            let text = isTerminal ? "\r\u{1B}[K\(line)" : "\(line)\n"
-            FileHandle.standardOutput.write(Data(text.utf8))
-        }
-        let status = try RunStatus.read(runPath)
-        if isTerminal { print() }
-        print("finished: step \(status.step) of \(status.stepCount)")
-        if let hash = status.stateHash { print("state hash \(hash)") }
+                executable: try Self.executable()),
+            report: progress.show)
     }
 
     private static func executable() throws -> URL {

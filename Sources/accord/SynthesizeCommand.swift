@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
 import Datasets
-import Foundation
 import Primitives
 import Synchronization
 
@@ -23,17 +22,13 @@ struct SynthesizeCommand: ParsableCommand {
     var threads: Int?
 
     func validate() throws {
-        guard (10...10_000_000).contains(clips) else {
-            throw ValidationError("--clips must be 10 to 10000000")
-        }
-        guard threads.map({ (1...4096).contains($0) }) ?? true else {
-            throw ValidationError("--threads must be 1 to 4096")
-        }
+        try require(clips, of: "--clips", in: 10...10_000_000)
+        try require(threads, of: "--threads", in: 1...4096)
     }
 
     func run() throws {
         let total = clips
-        let isTerminal = isatty(STDOUT_FILENO) == 1
+        let progress = ProgressLine()
         let shown = Mutex(0)
         try ClipSynthesizer(
             .init(
@@ -46,11 +41,9 @@ struct SynthesizeCommand: ParsableCommand {
                 return true
             }
             guard isDue else { return }
-            let line = "\(count) of \(total) clips"
-            let text = isTerminal ? "\r\u{1B}[K\(line)" : "\(line)\n"
-            FileHandle.standardOutput.write(Data(text.utf8))
+            progress.show("\(count) of \(total) clips")
         }
-        if isTerminal { print() }
+        progress.finish()
         print("wrote \(out)")
     }
 }

@@ -373,8 +373,7 @@ final class VirtualCluster {
                 worker.apply(step)
             case .fetchState(let endpoint):
                 let checkpoint = endpoint == "coordinator" ? log.stateHashes[step] : nil
-                let peer = source(endpoint).flatMap { $0.applied == step ? $0.hash : nil }
-                guard let hash = peer ?? checkpoint else {
+                guard let hash = source(endpoint)?.snapshots[step] ?? checkpoint else {
                     return tell(id, .catchUpFailed(reason: "\(endpoint) does not serve \(step)"))
                 }
                 worker.install(state: VirtualWorker.state(hash), step: step)

@@ -6,7 +6,9 @@ import Testing
 /// One run of the `accord` executable that stands beside the test bundle.
 final class AccordProcess: Sendable {
     struct Outcome: Sendable {
+        /// The number of the signal, if one ended the process.
         let exitCode: Int32
+        let endedBySignal: Bool
         let output: String
         let errors: String
     }
@@ -47,10 +49,15 @@ final class AccordProcess: Sendable {
     func signal(_ signal: Int32) { _ = kill(identifier, signal) }
 
     /// Kills the process and waits until it is gone.
-    func kill9() throws {
+    ///
+    /// - Throws: when it had already ended by itself: then nothing was killed.
+    func killNow() throws {
         signal(SIGKILL)
-        _ = try wait()
+        let outcome = try wait()
+        guard outcome.endedBySignal else { throw EndedBefore(arguments: arguments) }
     }
+
+    struct EndedBefore: Error { let arguments: [String] }
 
     /// - Throws: when the process is still there after `seconds`; it is killed then.
     func wait(seconds: Double = 240) throws -> Outcome {
@@ -59,8 +66,11 @@ final class AccordProcess: Sendable {
             throw StillRunning(arguments: arguments, seconds: seconds, errors: errors)
         }
         finished.signal()
-        let exitCode = process.withLock { $0.terminationStatus }
-        return Outcome(exitCode: exitCode, output: output, errors: errors)
+        let (exitCode, endedBySignal) = process.withLock {
+            ($0.terminationStatus, $0.terminationReason == .uncaughtSignal)
+        }
+        return Outcome(
+            exitCode: exitCode, endedBySignal: endedBySignal, output: output, errors: errors)
     }
 
     var output: String { Self.text(outputPath) }

@@ -33,7 +33,6 @@ final class Cluster {
             ], logsIn: workplace.directory)
     }
 
-    /// - Parameter data: another folder of clips for this worker, or the configuration's own.
     func addWorker(threads: Int = 1) throws {
         let endpoint = try waitForEndpoint()
         workers.append(
@@ -47,15 +46,15 @@ final class Cluster {
     }
 
     func killWorker(_ index: Int) throws {
-        strikes.append(try status().step)
-        try workers.remove(at: index).kill9()
+        let step = try status().step
+        try workers.remove(at: index).killNow()
+        strikes.append(step)
     }
 
-    func forgetWorker(_ index: Int) { workers.remove(at: index) }
-
     func killCoordinator() throws {
-        strikes.append(try status().step)
-        try coordinator.kill9()
+        let step = try status().step
+        try coordinator.killNow()
+        strikes.append(step)
     }
 
     func restartCoordinator(workerCount: Int) throws {
@@ -63,10 +62,11 @@ final class Cluster {
     }
 
     func killEverything() throws {
-        strikes.append(try status().step)
+        let step = try status().step
         for process in workers + [coordinator] { process.signal(SIGKILL) }
-        for process in workers + [coordinator] { _ = try process.wait() }
+        for process in workers + [coordinator] { try process.killNow() }
         workers = []
+        strikes.append(step)
     }
 
     /// Waits for the whole run; every process must end with success.
@@ -78,7 +78,9 @@ final class Cluster {
         return try status()
     }
 
-    func status() throws -> Status {
+    func status() throws -> Status { try Self.status(of: run, workplace) }
+
+    static func status(of run: URL, _ workplace: Workplace) throws -> Status {
         let outcome = try AccordProcess.run(
             ["status", "--run", run.path, "--json"], logsIn: workplace.directory)
         guard outcome.exitCode == 0 else {
@@ -103,7 +105,7 @@ final class Cluster {
         throw Waited(what: what, coordinator: coordinator.errors)
     }
 
-    private func waitForEndpoint() throws -> String {
+    func waitForEndpoint() throws -> String {
         let file = run.appending(path: "endpoint.json")
         let deadline = Date().addingTimeInterval(60)
         while Date() < deadline {
@@ -121,7 +123,16 @@ final class Cluster {
         let step: Int
         let stepCount: Int
         let stateHash: String?
+        let maskedClips: Int
     }
-    struct Unsuccessful: Error { let exitCode: Int32; let errors: String }
-    struct Waited: Error { let what: String; let coordinator: String }
+
+    struct Unsuccessful: Error {
+        let exitCode: Int32
+        let errors: String
+    }
+
+    struct Waited: Error {
+        let what: String
+        let coordinator: String
+    }
 }

@@ -7,7 +7,7 @@ struct Workplace: Sendable {
     let directory: URL
     let configuration: URL
 
-    /// 96 training clips, 3 steps per epoch: enough epochs to strike in the middle of a run.
+    /// 90 training clips, 3 steps per epoch, and enough epochs to strike in the middle of a run.
     static let shared: Result<Workplace, any Error> = Result { try make() }
 
     private static func make() throws -> Workplace {
@@ -21,7 +21,7 @@ struct Workplace: Sendable {
         guard outcome.exitCode == 0 else { throw SetUpFailed(text: outcome.errors) }
         let workplace = Workplace(
             directory: directory, configuration: directory.appending(path: "smoke.yaml"))
-        try workplace.writeConfiguration(replacing: [:])
+        try workplace.writeConfiguration(replacing: ["epochCount": "40"])
         return workplace
     }
 
@@ -29,25 +29,50 @@ struct Workplace: Sendable {
 
     var clips: URL { directory.appending(path: "clips") }
 
-    /// Writes configs/smoke.yaml with the folder of the clips and other lines replaced.
+    /// Writes a file of configs/ with the folder of the clips and other lines replaced.
+    ///
+    /// - Parameter lines: new values by key; the key must be there.
+    /// - Parameter keys: new keys by key.
     @discardableResult
     func writeConfiguration(
-        replacing lines: [String: String], named name: String = "smoke.yaml"
+        from source: String = "smoke.yaml", replacing lines: [String: String],
+        renaming keys: [String: String] = [:], named name: String = "smoke.yaml"
     ) throws -> URL {
-        let source = Self.repository.appending(path: "configs/smoke.yaml")
-        var text = try String(contentsOf: source, encoding: .utf8)
+        let path = Self.repository.appending(path: "configs/\(source)")
+        var text = try String(contentsOf: path, encoding: .utf8)
         let all = lines.merging(["directory": clips.path]) { own, _ in own }
-        for (key, value) in all.sorted(by: { $0.key < $1.key }) {
-            let pattern = try Regex("(?m)^(\\s*)\(key):.*$")
-            precondition(text.firstMatch(of: pattern) != nil, "smoke.yaml has no \(key)")
-            text.replace(pattern) { match in
-                let indent = text[match.range].prefix { $0 == " " }
-                return "\(indent)\(key): \(value)"
-            }
-        }
+        for (key, value) in all { text = try Self.replace(key, with: "\(key): \(value)", in: text) }
+        for (key, other) in keys { text = try Self.replace(key, with: "\(other): 1", in: text) }
         let target = directory.appending(path: name)
         try text.write(to: target, atomically: true, encoding: .utf8)
         return target
+    }
+
+    private static func replace(
+        _ key: String, with line: String, in text: String
+    ) throws -> String {
+        let pattern = try Regex("(?m)^(\\s*)\(key):.*$")
+        precondition(text.firstMatch(of: pattern) != nil, "the configuration has no \(key)")
+        return text.replacing(pattern) { "\($0.output[1].substring ?? "")\(line)" }
+    }
+
+    /// A copy that a test may damage.
+    struct ClipFolder {
+        let folder: URL
+
+        /// The videos of the training split, in the order of its annotations.
+        func videos() throws -> [URL] {
+            struct Annotation: Decodable { let id: String }
+            let annotations = folder.appending(path: "annotations/unlabeled.json")
+            return try JSONDecoder().decode([Annotation].self, from: Data(contentsOf: annotations))
+                .map { folder.appending(path: "videos/\($0.id.suffix(3))/\($0.id).mp4") }
+        }
+    }
+
+    func copyOfClips() throws -> ClipFolder {
+        let target = directory.appending(path: "clips-\(UUID())")
+        try FileManager.default.copyItem(at: clips, to: target)
+        return ClipFolder(folder: target)
     }
 
     func newRun() -> URL { directory.appending(path: "run-\(UUID().uuidString)") }

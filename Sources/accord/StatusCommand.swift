@@ -38,34 +38,3 @@ struct StatusCommand: ParsableCommand {
         for sentence in live.cluster.waitingFor { print("waits: \(sentence)") }
     }
 }
-
-struct VerifyCommand: ParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "verify",
-        abstract: "Prove the history of a run: hash chain, every clip once per epoch, checkpoints.")
-
-    @Option(name: .customLong("run"), help: "Run directory.")
-    var runPath: String
-
-    @Flag(help: "JSON for programs.")
-    var json = false
-
-    func run() throws {
-        let report = try LedgerVerifier.verify(runPath)
-        if json {
-            try printJSON(report)
-        } else {
-            print("committed steps  \(report.committedSteps)")
-            print("finished epochs  \(report.finishedEpochs), every clip exactly once in each")
-            print("consumed clips   \(report.consumedClips), \(report.maskedClips) left out")
-            print("checkpoints      \(report.checkpoints)")
-            print("state hash       \(report.stateHash)")
-            for problem in report.problems { print("problem: \(problem)") }
-        }
-        guard report.isValid else {
-            throw ExitFailure(
-                .checkFailed, "the ledger is broken: \(report.problems.first ?? "")")
-        }
-        if !json { print("the ledger is whole") }
-    }
-}

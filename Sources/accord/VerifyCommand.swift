@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import ClusterRuntime
+import Primitives
+
+struct VerifyCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "verify",
+        abstract: "Prove the history of a run: hash chain, every clip once per epoch, checkpoints.")
+
+    @Option(name: .customLong("run"), help: "Run directory.")
+    var runPath: String
+
+    @Flag(help: "JSON for programs.")
+    var json = false
+
+    func run() throws {
+        let report = try LedgerVerifier.verify(runPath)
+        if json {
+            try printJSON(report)
+        } else {
+            print("committed steps  \(report.committedSteps)")
+            print("finished epochs  \(report.finishedEpochs)")
+            print("consumed clips   \(report.consumedClips), \(report.maskedClips) left out")
+            print("checkpoints      \(report.checkpoints)")
+            print("state hash       \(report.stateHash)")
+            for problem in report.problems { print("problem: \(problem)") }
+        }
+        guard report.isValid else {
+            throw ExitFailure(
+                .checkFailed, "the ledger is broken: \(report.problems.first ?? "")")
+        }
+        if !json { print("The history is whole: every clip of every epoch was consumed once.") }
+    }
+}

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import Testing
+
+/// `accord launch`: the command that most users run.
+@Suite(.serialized) struct LaunchTests {
+    private func launch(
+        _ workplace: Workplace, _ run: URL, workerCount: Int, threadCount: Int
+    ) throws -> AccordProcess {
+        try AccordProcess(
+            [
+                "launch", "--config", workplace.configuration.path, "--run", run.path,
+                "--workers", "\(workerCount)", "--threads", "\(threadCount)",
+            ], logsIn: workplace.directory)
+    }
+
+    @Test func itEndsWithTheReferenceHashAndShowsProgress() throws {
+        let workplace = try Workplace.shared.get()
+        let outcome = try launch(
+            workplace, workplace.newRun(), workerCount: 3, threadCount: 2
+        ).wait()
+
+        #expect(outcome.exitCode == 0, "\(outcome.errors)")
+        #expect(outcome.output.contains("state hash \(try SameBitsTests.reference.get())"))
+        #expect(outcome.output.contains("finished: step 120 of 120"))
+        let progress = /step \d+\/120  loss \d+\.\d{3}  \d+\.\d clips\/s  \d+ s left  3 workers/
+        #expect(outcome.output.firstMatch(of: progress) != nil)
+        #expect(outcome.output.split(separator: "\n").allSatisfy { $0.count <= 79 })
+    }
+
+    @Test func interruptedItResumesToTheSameHashOnAnotherNumberOfWorkers() throws {
+        let workplace = try Workplace.shared.get()
+        let run = workplace.newRun()
+        let first = try launch(workplace, run, workerCount: 2, threadCount: 1)
+        try waitForStep(10, of: first)
+        first.signal(SIGINT)
+        let interrupted = try first.wait()
+
+        #expect(interrupted.exitCode == 130)
+        #expect(interrupted.errors.contains("the same command resumes"))
+
+        let resumed = try launch(workplace, run, workerCount: 3, threadCount: 1).wait()
+        #expect(resumed.exitCode == 0, "\(resumed.errors)")
+        #expect(resumed.output.contains("state hash \(try SameBitsTests.reference.get())"))
+    }
+
+    @Test func aFinishedRunIsFinishedAtOnce() throws {
+        let workplace = try Workplace.shared.get()
+        let run = workplace.newRun()
+        let first = try launch(workplace, run, workerCount: 2, threadCount: 1).wait()
+        let again = try launch(workplace, run, workerCount: 1, threadCount: 1).wait()
+
+        #expect(first.exitCode == 0 && again.exitCode == 0, "\(again.errors)")
+        #expect(again.output.contains("state hash \(try SameBitsTests.reference.get())"))
+    }
+
+    private func waitForStep(_ step: Int, of process: AccordProcess) throws {
+        let deadline = Date().addingTimeInterval(60)
+        while Date() < deadline {
+            let steps = process.output.matches(of: /step (\d+)\//).compactMap { Int($0.output.1) }
+            if let last = steps.last, last >= step { return }
+        }
+        throw Cluster.Waited(what: "step \(step) of the launch", coordinator: process.errors)
+    }
+}
