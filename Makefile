@@ -62,8 +62,8 @@ build: setup ## Build .build/release/accord.
 
 demo: build ## Make clips, train on them with two workers, measure retrieval.
 	@if [[ ! -f $(DEMO)/clips/vocab.txt ]]; then
-	    echo "== 1. Clips: 1200 real mp4 files with titles, speech and labels"
-	    $(ACCORD) synthesize --clips 1200 --out $(DEMO)/clips
+	    echo "== 1. Clips: 1400 real mp4 files with titles, speech and labels"
+	    $(ACCORD) synthesize --clips 1400 --out $(DEMO)/clips
 	fi
 	echo "== 2. Training: a coordinator and two workers"
 	$(ACCORD) launch --config configs/demo.yaml --workers 2 --run $(DEMO)/run

@@ -3,7 +3,7 @@
 import PackageDescription
 
 /// One target per line of the floor plan in docs/architecture.md. A target lists everything that it
-/// imports, so that the compiler refuses an import upwards or sideways; the tidy test reads this file.
+/// imports, so that the compiler refuses an import upwards or sideways; the tidy test reads this.
 let strict: [SwiftSetting] = [
     .swiftLanguageMode(.v6),
     .enableUpcomingFeature("ExistentialAny"),
@@ -47,7 +47,9 @@ let package = Package(
             linkerSettings: ["avformat", "avcodec", "swscale", "avutil"].map {
                 .linkedLibrary($0)
             }),
-        .target(name: "CKernels", cSettings: [.unsafeFlags(["-O3", "-ffp-contract=off", "-fno-math-errno"])]),
+        .target(
+            name: "CKernels",
+            cSettings: [.unsafeFlags(["-O3", "-ffp-contract=off", "-fno-math-errno"])]),
 
         // Floor 1
         floor("Primitives"),
@@ -56,38 +58,34 @@ let package = Package(
         // Floor 2
         floor("Tensors", ["Primitives", "CKernels", "COpenBLAS"]),
         floor("Messaging", ["Primitives", "CZeroMQ"]),
-        floor("Media", ["Primitives", "CFFmpeg"]),
+        floor("Media", ["CFFmpeg"]),
         floor("ClusterProtocol", ["Primitives"]),
         floor("Collectives", ["Primitives", "CKernels"]),
 
         // Floor 3
-        floor("Autograd", ["Primitives", "Tensors", "CKernels"]),
-        floor("Optimizers", ["Primitives", "Tensors", "CKernels"]),
+        floor("Autograd", ["Tensors", "CKernels"]),
+        floor("Optimizers", ["Tensors", "CKernels"]),
         floor("Datasets", ["Primitives", "Hashing", "Media"]),
         floor("Tokenization", ["Primitives"]),
         floor("Checkpoints", ["Primitives", "Hashing"]),
 
         // Floor 4
-        floor("NeuralNetworks", ["Primitives", "Tensors", "Autograd"]),
+        floor("NeuralNetworks", ["Tensors", "Autograd"]),
 
         // Floor 5
-        floor("Models", ["Primitives", "Tensors", "Autograd", "NeuralNetworks"]),
-        floor("Objectives", ["Primitives", "Tensors", "Autograd", "NeuralNetworks"]),
+        floor("Models", ["Tensors", "CKernels", "Autograd", "NeuralNetworks"]),
+        floor("Objectives", ["Primitives", "Tensors", "Autograd"]),
 
         // Floor 6
         floor(
             "Training",
             [
                 "Primitives", "Hashing", "Tensors", "Collectives", "Autograd", "Optimizers",
-                "Datasets", "Tokenization", "Checkpoints", "NeuralNetworks", "Models",
-                "Objectives", .product(name: "Yams", package: "Yams"),
+                "Datasets", "Tokenization", "NeuralNetworks", "Models", "Objectives",
+                .product(name: "Yams", package: "Yams"),
             ]),
         floor(
-            "Evaluation",
-            [
-                "Primitives", "Tensors", "Autograd", "Datasets", "Tokenization",
-                "NeuralNetworks", "Models",
-            ]),
+            "Evaluation", ["Tensors", "Autograd", "Datasets", "NeuralNetworks", "Models"]),
 
         // Floor 7
         floor(
@@ -102,17 +100,50 @@ let package = Package(
         .executableTarget(
             name: "accord",
             dependencies: [
-                "Primitives", "Hashing", "Tensors", "Media", "ClusterProtocol", "Datasets",
-                "Checkpoints", "Training", "Evaluation", "ClusterRuntime", "Tokenization",
-                argumentParser, logging,
+                "Primitives", "Tensors", "Media", "ClusterProtocol", "Datasets", "Checkpoints",
+                "Training", "Evaluation", "ClusterRuntime", "Tokenization", argumentParser,
+                logging,
             ],
             swiftSettings: strict),
 
         // Tests
         tests(of: "Primitives"),
         tests(of: "Hashing"),
+        tests(of: "Tensors", ["Primitives", "CKernels"]),
+        tests(of: "Messaging", ["Primitives"]),
+        tests(of: "Media", ["Primitives"]),
+        tests(of: "ClusterProtocol", ["Primitives"]),
         tests(of: "Collectives", ["Primitives", "CKernels"]),
+        tests(of: "Autograd", ["Primitives", "Tensors"]),
+        tests(of: "Optimizers", ["Tensors"]),
+        tests(of: "Datasets", ["Primitives", "Hashing", "Media"]),
         tests(of: "Tokenization", ["Primitives"]),
         tests(of: "Checkpoints", ["Primitives"]),
+        tests(of: "NeuralNetworks", ["Tensors", "Autograd"]),
+        tests(of: "Models", ["Primitives", "Tensors", "Autograd", "NeuralNetworks"]),
+        tests(of: "Objectives", ["Primitives", "Tensors", "Autograd"]),
+        tests(
+            of: "Training",
+            [
+                "Primitives", "Hashing", "Tensors", "Collectives", "Autograd", "Optimizers",
+                "Datasets", "NeuralNetworks", "Models", "Objectives",
+            ]),
+        tests(
+            of: "Evaluation",
+            ["Primitives", "Tensors", "Autograd", "Datasets", "NeuralNetworks", "Models"]),
+        tests(
+            of: "ClusterRuntime",
+            [
+                "Primitives", "Hashing", "Messaging", "ClusterProtocol", "Datasets", "Training",
+                grdb,
+            ]),
+        .testTarget(
+            name: "CommandLineTests", dependencies: ["accord", "Primitives", argumentParser],
+            swiftSettings: strict),
+        .testTarget(name: "TidyTests", swiftSettings: strict),
+        // Real processes: depends on the program so that it is built.
+        .testTarget(
+            name: "IntegrationTests", dependencies: ["accord", "Primitives"],
+            swiftSettings: strict),
     ]
 )

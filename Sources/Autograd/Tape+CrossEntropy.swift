@@ -41,7 +41,8 @@ extension Tape {
     /// InfoNCE of queries against constant candidates, the keys of this lane and of the bank.
     ///
     /// ```
-    /// sum_i weight_i * -log( exp(q_i . k_target / temperature) / sum_j exp(q_i . k_j / temperature) )
+    /// s_ij = q_i . k_j / temperature
+    /// sum_i weight_i * -log( exp(s_i,target) / sum_j exp(s_ij) )
     /// ```
     /// with j over the columns that are not excluded for i. A weight of 0 makes the gradient of the
     /// row exactly 0.

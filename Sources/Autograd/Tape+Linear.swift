@@ -65,7 +65,8 @@ extension Tape {
         precondition(
             bias.map { $0.value.count == width } ?? true,
             "\(bias?.value.count ?? 0) biases for \(width) outputs")
-        let output = result([x.value.rowCount, width], of: [x, weight] + (bias.map { [$0] } ?? []))
+        let inputs = [x, weight, bias].compactMap(\.self)
+        let output = result([x.value.rowCount, width], of: inputs)
         multiply(
             .plain(Matrix(x.value)), .transposed(Matrix(weight.value)),
             into: Matrix(output.value))

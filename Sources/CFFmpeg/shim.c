@@ -7,7 +7,10 @@ const int accord_av_again = AVERROR(EAGAIN);
 const int accord_av_end = AVERROR_EOF;
 const int accord_av_invalid_data = AVERROR_INVALIDDATA;
 const int64_t accord_av_no_time = AV_NOPTS_VALUE;
-const int accord_sws_exact_area = SWS_AREA | SWS_BITEXACT | SWS_ACCURATE_RND;
+// Without full chroma, swscale goes from YUV to RGB by tables that darken every pixel by one level
+// and more. The flag is without influence on the way back.
+const int accord_sws_exact_area =
+    SWS_AREA | SWS_BITEXACT | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INT;
 
 void accord_av_error_text(int code, char *buffer, size_t capacity) {
     av_strerror(code, buffer, capacity);
@@ -27,7 +30,8 @@ int accord_av_set_rotation(AVStream *stream, int degrees) {
     uint8_t *matrix =
         av_stream_new_side_data(stream, AV_PKT_DATA_DISPLAYMATRIX, 9 * sizeof(int32_t));
     if (!matrix) return AVERROR(ENOMEM);
-    av_display_rotation_set((int32_t *)matrix, -degrees);
+    // Clockwise, although av_display_rotation_get counts counter-clockwise.
+    av_display_rotation_set((int32_t *)matrix, degrees);
     return 0;
 }
 

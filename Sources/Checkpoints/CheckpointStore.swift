@@ -98,6 +98,17 @@ package struct CheckpointStore: Sendable {
             rule: "none of \(warnings.count) can be read; " + warnings.joined(separator: "; "))
     }
 
+    /// The checkpoint of one step; nil when none was published.
+    ///
+    /// - Throws: `CheckpointFailure` if it cannot be believed.
+    package func checkpoint(of step: Step) throws(CheckpointFailure) -> LoadedCheckpoint? {
+        guard try publishedSteps().contains(step) else { return nil }
+        let state = try load(step)
+        return LoadedCheckpoint(
+            step: step, snapshot: state.snapshot, stateHash: state.stateHash,
+            path: path(of: step), warnings: manifestWarnings(state, path: path(of: step)))
+    }
+
     /// Steps that have a checkpoint, damaged or not, in ascending order.
     package func publishedSteps() throws(CheckpointFailure) -> [Step] {
         let names = try storage.names(in: directory) ?? []

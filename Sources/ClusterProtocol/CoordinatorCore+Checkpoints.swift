@@ -26,6 +26,7 @@ extension CoordinatorCore {
 
     mutating func onCheckpointPublished(_ step: Step, _ stateHash: [UInt8]) {
         fetching = nil
+        checkpointFailureCount = 0
         guard step > checkpoint else { return }
         checkpoint = step
         directives.append(.persist(.checkpoint(step: step, stateHash: stateHash)))
@@ -33,11 +34,17 @@ extension CoordinatorCore {
         stateHashes = stateHashes.filter { $0.key > step }
     }
 
-    /// The worker says again every second which snapshot it keeps, so a failure is tried again.
+    /// The worker says again every second which snapshot it keeps, so a failure is tried again,
+    /// but not for ever: a run that cannot save what it learns ends before it has learnt much more.
     mutating func onCheckpointFailed(_ step: Step, _ reason: String) {
         fetching = nil
+        checkpointFailureCount += 1
         let text = "the checkpoint of step \(step) failed: \(reason)"
-        directives.append(.persist(.event(text)))
         directives.append(.note(text))
+        guard checkpointFailureCount >= configuration.checkpointFailuresMax else { return }
+        directives.append(.persist(.event(text)))
+        stop(
+            .storageFailed,
+            "\(text), \(checkpointFailureCount) times in a row; make room, then resume")
     }
 }

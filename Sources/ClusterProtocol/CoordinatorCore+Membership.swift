@@ -12,8 +12,8 @@ extension CoordinatorCore {
             candidates.contains { $0.member.worker == worker }
             || members.contains { $0.member.worker == worker }
         if !isKnown {
-            candidates.append(Candidate(member: member, lastHeardTick: now))
-            self.numericClass = self.numericClass ?? numericClass
+            candidates.append(
+                Candidate(member: member, lastHeardTick: now, numericClass: numericClass))
         }
         directives.append(.send(worker, .welcome(configuration.welcome)))
     }
@@ -26,8 +26,8 @@ extension CoordinatorCore {
                 + "\(WorkerMessage.protocolVersion); install the same version of accord"
         }
         if case .stopping = phase { return "the run is ending" }
-        if let own = self.numericClass, own != numericClass {
-            return "the worker computes as \"\(numericClass)\", the cluster as \"\(own)\"; "
+        if let own = self.numericClass ?? candidates.first?.numericClass, own != numericClass {
+            return "the worker computes as \"\(numericClass)\", the run as \"\(own)\"; "
                 + "mixing them would change the bits"
         }
         if members.count + candidates.count >= configuration.workerCountMax {
@@ -73,6 +73,10 @@ extension CoordinatorCore {
             return
         }
         candidates.removeAll(where: \.hasEntered)
+        if numericClass == nil {
+            numericClass = entered[0].numericClass
+            directives.append(.persist(.numericClass(entered[0].numericClass)))
+        }
         members += entered.map { MemberState(member: $0.member, lastHeardTick: now) }
         startGeneration("\(entered.count) joined")
     }
@@ -80,7 +84,10 @@ extension CoordinatorCore {
     mutating func startGeneration(_ cause: String) {
         generation = generation.next
         plan = nil
-        for index in members.indices { members[index].progress = nil }
+        for index in members.indices {
+            members[index].progress = nil
+            members[index].exchangingSinceTick = nil
+        }
         directives.append(.persist(.generation(generation, members: members.map(\.member))))
         guard !members.isEmpty else {
             phase = .gathering
@@ -120,6 +127,29 @@ extension CoordinatorCore {
         }
         snapshots.removeAll { pending in silent.contains { $0.member.worker == pending.worker } }
         regroup("\(silent.count) silent")
+    }
+
+    /// The members that have applied least: nobody has to bring anything to those who are ahead.
+    var hindmost: [MemberState] {
+        let least = members.map(\.applied).min()
+        return members.filter { $0.applied == least }
+    }
+
+    /// When the hindmost wait for each other, or for who is ahead already, a frame got lost, with a
+    /// connection or to damage. The next generation exchanges again what all still have, after
+    /// twice the patience each time, for a slow network must not be given up for ever.
+    mutating func giveUpStalledExchange() {
+        guard phase == .running else { return }
+        let hindmost = hindmost
+        let since = hindmost.compactMap(\.exchangingSinceTick)
+        let patience = configuration.exchangeTicksMax << min(stalledExchangeCount, 16)
+        guard since.count == hindmost.count, let last = since.max(), now - last > patience else {
+            return
+        }
+        stalledExchangeCount += 1
+        let text = "the exchange after step \(committed) stood still for \(patience) ticks"
+        directives.append(.persist(.event(text)))
+        startGeneration(text)
     }
 
     mutating func remove(_ index: Int, because reason: String) {

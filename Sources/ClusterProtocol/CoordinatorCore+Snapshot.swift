@@ -41,13 +41,36 @@ extension CoordinatorCore {
             }
             return ["generation \(generation) waits for the report of a step after \(committed)"]
         case .running:
-            return members.filter { now - $0.lastHeardTick > 10 }.map {
-                "\(name($0.member)) has been silent for \(now - $0.lastHeardTick) ticks"
-            }
+            return silences + stragglers + joiners
         case .stopping:
             return members.map { "the end of the run waits for \(name($0.member)) to leave" }
         case .finished:
             return []
+        }
+    }
+
+    private var silences: [String] {
+        members.filter { now - $0.lastHeardTick > 10 }.map {
+            "\(name($0.member)) has been silent for \(now - $0.lastHeardTick) ticks"
+        }
+    }
+
+    /// Whom the others have been waiting for, once it takes noticeably long.
+    private var stragglers: [String] {
+        let waits = members.compactMap { state in state.exchangingSinceTick.map { now - $0 } }
+        guard let longest = waits.max(), longest > 20 else { return [] }
+        let hindmost = hindmost
+        let late = hindmost.filter { $0.exchangingSinceTick == nil }
+        let step = (hindmost.first?.applied ?? committed).next
+        if late.isEmpty { return ["step \(step) waits for sums that were sent and did not arrive"] }
+        return late.map { "step \(step) waits for \(name($0.member)), which \($0.activity)" }
+    }
+
+    /// Who has to be brought up to date before the step after the base can be exchanged.
+    private var joiners: [String] {
+        guard let plan, plan.base > .initial else { return [] }
+        return members.filter { $0.applied < plan.base }.map {
+            "step \(plan.base.next) waits for \(name($0.member)), which \($0.activity)"
         }
     }
 

@@ -8,12 +8,13 @@ extension CoordinatorCore {
         if report.step == committed.next {
             directives.append(.persist(.committed(report)))
             committed = report.step
+            stalledExchangeCount = 0
             if !report.stateHash.isEmpty { stateHashes[report.step] = report.stateHash }
         } else if let known = stateHashes[report.step], !report.stateHash.isEmpty,
             known != report.stateHash
         {
-            let text = "worker \(worker) on \(members[index].member.hostName) has another state "
-                + "after step \(report.step) than the ledger"
+            let text = "worker \(worker) on \(members[index].member.hostName) and the ledger "
+                + "disagree on the state after step \(report.step)"
             directives.append(.persist(.event(text)))
             stop(.diverged, text)
             return
@@ -23,6 +24,13 @@ extension CoordinatorCore {
     }
 
     mutating func onClipUnreadable(_ clip: MaskedClip, _ reason: String) {
+        if !masked.contains(clip), clip.step <= committed {
+            let text = "step \(clip.step) consumed a clip that cannot be read any more, so it "
+                + "cannot be repeated: \(reason); restore the file, then resume"
+            directives.append(.persist(.event(text)))
+            stop(.dataInvalid, text)
+            return
+        }
         if masked.insert(clip).inserted {
             directives.append(.persist(.masked(clip, reason: reason)))
             directives.append(.note("step \(clip.step): left out a clip: \(reason)"))

@@ -17,20 +17,25 @@ package struct CoordinatorCore: Sendable {
         package var startTimeoutTicks: UInt64
         /// A member that was silent for so long is evicted.
         package var silenceTicksMax: UInt64
+        /// Everybody waits for the sums of an exchange: after so long a frame must have got lost.
+        package var exchangeTicksMax: UInt64
+        /// Checkpoints that may fail in a row before the run stops.
+        package var checkpointFailuresMax = 30
         package var workerCountMax: Int
         /// Where the coordinator serves checkpoints.
         package var dataEndpoint: String
 
         package init(
             welcome: Welcome, dataFingerprint: [UInt8], expectedWorkerCount: Int,
-            startTimeoutTicks: UInt64, silenceTicksMax: UInt64, workerCountMax: Int,
-            dataEndpoint: String
+            startTimeoutTicks: UInt64, silenceTicksMax: UInt64, exchangeTicksMax: UInt64,
+            workerCountMax: Int, dataEndpoint: String
         ) {
             self.welcome = welcome
             self.dataFingerprint = dataFingerprint
             self.expectedWorkerCount = expectedWorkerCount
             self.startTimeoutTicks = startTimeoutTicks
             self.silenceTicksMax = silenceTicksMax
+            self.exchangeTicksMax = exchangeTicksMax
             self.workerCountMax = workerCountMax
             self.dataEndpoint = dataEndpoint
         }
@@ -70,12 +75,15 @@ package struct CoordinatorCore: Sendable {
         var lastHeardTick: UInt64
         var applied = Step.initial
         var progress: WorkerProgress?
+        /// Since when it waits for the sums of others; nil while it does not.
+        var exchangingSinceTick: UInt64?
         var activity = "joined"
     }
 
     struct Candidate: Sendable {
         var member: Member
         var lastHeardTick: UInt64
+        let numericClass: String
         /// Its data set and model are ready.
         var hasEntered = false
     }
@@ -102,6 +110,10 @@ package struct CoordinatorCore: Sendable {
     var checkpoint = Step.initial
     var snapshots: [PendingSnapshot] = []
     var fetching: PendingSnapshot?
+    /// Since the last checkpoint that was published.
+    var checkpointFailureCount = 0
+    /// Exchanges in a row that were given up, without a commit between them.
+    var stalledExchangeCount: UInt64 = 0
     var evictionCount = 0
     /// Only grows while a handler runs.
     var directives: [Directive] = []
@@ -114,6 +126,7 @@ package struct CoordinatorCore: Sendable {
         stateHashes = log.stateHashes
         masked = log.masked
         checkpoint = log.checkpoint
+        numericClass = log.numericClass
         members = log.members.map { MemberState(member: $0, lastHeardTick: 0) }
         plan = log.plan
         if !members.isEmpty { phase = log.plan == nil ? .preparing : .running }
@@ -144,6 +157,7 @@ package struct CoordinatorCore: Sendable {
     private mutating func onTick() {
         evictSilentMembers()
         dropSilentCandidates()
+        giveUpStalledExchange()
         admitCandidates()
         if now.isMultiple(of: 10) {
             for state in members {
@@ -184,13 +198,17 @@ package struct CoordinatorCore: Sendable {
         switch message {
         case .join, .enter:
             break
-        case .heartbeat(_, let applied, let activity):
+        case .heartbeat(let generation, let applied, let isExchanging, let activity):
             members[index].applied = max(members[index].applied, applied)
             members[index].activity = activity
+            let isCurrent = isExchanging && generation == self.generation
+            members[index].exchangingSinceTick =
+                isCurrent ? members[index].exchangingSinceTick ?? now : nil
         case .ready(let generation, let progress):
             onReady(generation, progress, index)
         case .stepApplied(let report):
             members[index].applied = max(members[index].applied, report.step)
+            members[index].exchangingSinceTick = nil
             onStepApplied(report, index)
         case .clipUnreadable(let clip, let reason):
             onClipUnreadable(clip, reason)

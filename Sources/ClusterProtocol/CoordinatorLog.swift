@@ -8,6 +8,8 @@ package enum LogRecord: Equatable, Sendable {
     case committed(StepReport)
     case masked(MaskedClip, reason: String)
     case checkpoint(step: Step, stateHash: [UInt8])
+    /// What all workers of the run compute as; written once.
+    case numericClass(String)
     /// Something worth reading later: evictions, joins, divergences.
     case event(String)
 }
@@ -22,6 +24,8 @@ package struct CoordinatorLog: Equatable, Sendable {
     /// State hashes of committed steps that were computed; re-executed steps must repeat them.
     package var stateHashes: [Step: [UInt8]] = [:]
     package var masked: Set<MaskedClip> = []
+    /// Nil before the first worker became a member.
+    package var numericClass: String?
     /// The newest published checkpoint.
     package var checkpoint = Step.initial
 

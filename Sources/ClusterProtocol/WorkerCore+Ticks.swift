@@ -32,7 +32,10 @@ extension WorkerCore {
     }
 
     private mutating func sendHeartbeat() {
-        send(.heartbeat(generation: generation, applied: applied, activity: activity))
+        send(
+            .heartbeat(
+                generation: generation, applied: applied, isExchanging: isExchanging,
+                activity: activity))
     }
 
     /// What was said once may be lost with a connection or with a coordinator.
@@ -92,6 +95,7 @@ extension WorkerCore {
         case .catchingUp: return "catches up with step \(plan?.base ?? applied)"
         case .no: break
         }
+        if let failedCatchUp { return "tries again to catch up: \(failedCatchUp)" }
         if isExchanging { return "exchanges the sums of step \(applied.next)" }
         return running.isEmpty
             ? "is idle after step \(applied)"

@@ -7,7 +7,9 @@ package enum WorkerMessage: Equatable, Sendable {
     case join(protocolVersion: UInt16, Member, numericClass: String)
     /// The data set and the model are ready: may become a member.
     case enter(dataFingerprint: [UInt8], dataEndpoint: String)
-    case heartbeat(generation: Generation, applied: Step, activity: String)
+    /// - Parameter isExchanging: has brought its lanes and waits for the sums of the others.
+    case heartbeat(
+        generation: Generation, applied: Step, isExchanging: Bool, activity: String)
     /// Answer to `prepare`: has stopped exchanging.
     case ready(Generation, WorkerProgress)
     case stepApplied(StepReport)
@@ -17,7 +19,7 @@ package enum WorkerMessage: Equatable, Sendable {
     case leave(reason: String)
 
     /// Raised with every change of the coding; another version is refused at join.
-    package static let protocolVersion: UInt16 = 1
+    package static let protocolVersion: UInt16 = 2
 
     package func encode() -> [UInt8] {
         var writer = ByteWriter()
@@ -31,10 +33,11 @@ package enum WorkerMessage: Equatable, Sendable {
             writer.write(UInt8(2))
             writer.write(block: fingerprint)
             writer.write(endpoint)
-        case .heartbeat(let generation, let applied, let activity):
+        case .heartbeat(let generation, let applied, let isExchanging, let activity):
             writer.write(UInt8(3))
             writer.write(generation.number)
             writer.write(applied.number)
+            writer.write(isExchanging)
             writer.write(activity)
         case .ready(let generation, let progress):
             writer.write(UInt8(4))
@@ -75,6 +78,7 @@ package enum WorkerMessage: Equatable, Sendable {
             self = .heartbeat(
                 generation: Generation(try reader.read(UInt64.self, "generation")),
                 applied: Step(try reader.read(UInt64.self, "applied step")),
+                isExchanging: try reader.readBool("is exchanging"),
                 activity: try reader.readString("activity"))
         case 4:
             let generation = Generation(try reader.read(UInt64.self, "generation"))

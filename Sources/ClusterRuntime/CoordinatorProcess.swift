@@ -42,7 +42,7 @@ package enum CoordinatorProcess {
         let ledger = try Ledger(path: directory.ledgerPath)
         let run = try register(setup, ledger, directory)
         let checkpoints = CheckpointStore(directory: directory.checkpointsPath)
-        try checkCheckpoint(checkpoints, ledger, logger)
+        try reconcileCheckpoints(checkpoints, ledger, logger)
         let mailbox = Mailbox<CoordinatorCore.Event>()
         let signals = SignalWatch { name in mailbox.post(.stopRequested(reason: name)) }
         defer { signals.cancel() }
@@ -50,7 +50,7 @@ package enum CoordinatorProcess {
             .init(
                 directory: directory, ledger: ledger, checkpoints: checkpoints,
                 keepCount: configuration.checkpoint.keepCount,
-                controlEndpoint: try listenEndpoint(options, ledger), logger: logger),
+                controlEndpoints: try listenEndpoints(options, ledger), logger: logger),
             mailbox: mailbox
         ) { dataEndpoint in
             coreConfiguration(configuration, run, options, dataEndpoint)
@@ -67,48 +67,26 @@ package enum CoordinatorProcess {
         let run = try ledger.register(
             Ledger.Run(
                 id: RunID(generator.next()), clipCount: setup.collection.clips.count,
-                stepCount: setup.stepCount, fingerprint: setup.collection.fingerprint))
-        guard run.fingerprint == setup.collection.fingerprint else {
+                stepCount: setup.stepCount, fingerprint: setup.dataFingerprint))
+        guard run.fingerprint == setup.dataFingerprint else {
             throw ExitFailure(
                 .runDirectoryRefused,
                 "the data set \(setup.collection.directory) has changed since \(directory.path) "
                     + "was started: \(run.clipCount) clips then, "
-                    + "\(setup.collection.clips.count) now, or other texts or file sizes. "
+                    + "\(setup.collection.clips.count) now, or other texts, sizes or vocabulary. "
                     + "Restore it, or use another --run")
         }
         return run
     }
 
-    /// The checkpoint that the ledger promises must be readable, or the one before is taken.
-    private static func checkCheckpoint(
-        _ store: CheckpointStore, _ ledger: Ledger, _ logger: Logger
-    ) throws(ExitFailure) {
-        let promised = try ledger.restore().checkpoint
-        guard promised > .initial else { return }
-        do {
-            let newest = try store.newest()
-            for warning in newest?.warnings ?? [] { logger.warning("\(warning)") }
-            guard let newest else {
-                throw ExitFailure(
-                    .checkpointCorrupt, "the checkpoints of this run are gone: \(store.directory)")
-            }
-            if newest.step < promised { try ledger.forgetCheckpoints(after: newest.step) }
-        } catch let failure as ExitFailure {
-            throw failure
-        } catch {
-            throw ExitFailure(.checkpointCorrupt, "\(error)")
-        }
-    }
-
-    /// Workers look for a restarted coordinator where it was.
-    private static func listenEndpoint(
+    /// In order of preference: workers look for a restarted coordinator where it was, but if that
+    /// port is another's by now and the user did not name it, any will do.
+    private static func listenEndpoints(
         _ options: CoordinatorOptions, _ ledger: Ledger
-    ) throws(ExitFailure) -> String {
-        let logged = try ledger.endpoint
-        guard let asked = options.listenEndpoint, !asked.hasSuffix(":0") else {
-            return logged ?? options.listenEndpoint ?? "tcp://127.0.0.1:0"
-        }
-        return asked
+    ) throws(ExitFailure) -> [String] {
+        let asked = options.listenEndpoint ?? "tcp://127.0.0.1:0"
+        guard asked.hasSuffix(":0"), let logged = try ledger.endpoint else { return [asked] }
+        return [logged, asked]
     }
 
     private static func coreConfiguration(
@@ -122,8 +100,8 @@ package enum CoordinatorProcess {
                 checkpointEverySteps: UInt64(configuration.checkpoint.everySteps),
                 stateHashEverySteps: UInt64(configuration.cluster.stateHashEverySteps)),
             dataFingerprint: run.fingerprint, expectedWorkerCount: options.expectedWorkerCount,
-            startTimeoutTicks: 300, silenceTicksMax: 30, workerCountMax: 4096,
-            dataEndpoint: dataEndpoint)
+            startTimeoutTicks: 300, silenceTicksMax: 30, exchangeTicksMax: 100,
+            workerCountMax: 4096, dataEndpoint: dataEndpoint)
     }
 }
 

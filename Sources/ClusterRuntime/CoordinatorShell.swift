@@ -16,16 +16,13 @@ final class CoordinatorShell {
     static let tickMilliseconds = 100
     private static let messageBytesMax = 16 << 20
 
-    enum Event: Sendable {
-        case core(CoordinatorCore.Event)
-    }
-
     struct Parts {
         let directory: RunDirectory
         let ledger: Ledger
         let checkpoints: CheckpointStore
         let keepCount: Int
-        let controlEndpoint: String
+        /// The first that is free is taken.
+        let controlEndpoints: [String]
         let logger: Logger
     }
 
@@ -55,21 +52,38 @@ final class CoordinatorShell {
         do {
             control = try Socket(.router, context, messageBytesMax: Self.messageBytesMax)
             data = try Socket(.router, context, messageBytesMax: 1 << 20)
-            let controlEndpoint = try control.bind(parts.controlEndpoint)
+            let controlEndpoint = try Self.bind(control, parts.controlEndpoints)
             let host = Self.host(of: controlEndpoint)
             endpoint = RunDirectory.Endpoint(
                 control: controlEndpoint, data: try data.bind("tcp://\(host):0"),
                 processIdentifier: getpid())
         } catch {
-            guard error.isAddressInUse else { throw ExitFailure(.usage, "cannot \(error)") }
+            guard error.isAddressInUse else {
+                throw ExitFailure(
+                    .usage,
+                    "cannot \(error); --listen takes an IPv4 address of this machine, or "
+                        + "tcp://0.0.0.0:PORT for all of them")
+            }
             throw ExitFailure(
                 .addressInUse,
-                "another process listens on \(parts.controlEndpoint); stop it or use another "
-                    + "--listen")
+                "another process listens on \(error.endpoint); stop it or use another --listen")
         }
         let settings = configuration(endpoint.data)
         stepCount = settings.welcome.stepCount
         core = CoordinatorCore(settings, restoring: try parts.ledger.restore())
+    }
+
+    private static func bind(
+        _ socket: Socket, _ endpoints: [String]
+    ) throws(ZeroMQError) -> String {
+        for endpoint in endpoints.dropLast() {
+            do {
+                return try socket.bind(endpoint)
+            } catch {
+                guard error.isAddressInUse else { throw error }
+            }
+        }
+        return try socket.bind(endpoints[endpoints.count - 1])
     }
 
     private static func host(of endpoint: String) -> String {
@@ -138,10 +152,10 @@ final class CoordinatorShell {
     private func checkpoint(_ step: Step) -> [UInt8]? {
         if served?.step == step { return served?.snapshot }
         do {
-            guard let loaded = try parts.checkpoints.newest() else { return nil }
+            guard let loaded = try parts.checkpoints.checkpoint(of: step) else { return nil }
             for warning in loaded.warnings { parts.logger.warning("\(warning)") }
             served = (loaded.step, loaded.snapshot)
-            return loaded.step == step ? loaded.snapshot : nil
+            return loaded.snapshot
         } catch {
             parts.logger.error("\(error)")
             return nil

@@ -87,8 +87,9 @@ private final class DataPlaneLoop {
         self.context = context
         self.shared = shared
         self.commands = commands
-        let bytesMax = DataPlane.chunkElementsMax * 4 + (64 << 20)
-        socket = try Socket(.router, context, messageBytesMax: bytesMax)
+        let payloadBytesMax = max(DataPlane.chunkElementsMax * 4, shared.reportBytesMax)
+        socket = try Socket(
+            .router, context, messageBytesMax: payloadBytesMax + ExchangeFrame.headerBytes)
         endpoint = try socket.bind("tcp://\(host):0")
     }
 

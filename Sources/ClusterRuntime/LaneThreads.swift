@@ -6,6 +6,7 @@ import Foundation
 import Messaging
 import Primitives
 import Synchronization
+import Tensors
 import Training
 
 /// The threads that compute lanes, one lane at a time each.
@@ -106,6 +107,7 @@ final class LaneThreads: Sendable {
     // MARK: - Thread
 
     private func run() {
+        requireDefaultRounding()
         let workspace = replica.makeWorkspace()
         while let (task, masked) = next() {
             switch loader.load(step: task.key.step, lane: task.lane, masked: masked) {

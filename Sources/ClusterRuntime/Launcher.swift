@@ -55,6 +55,8 @@ package final class Launcher {
     private var children: [Role: Process] = [:]
     private var restarts: [Role: Int] = [:]
     private var isStopping = false
+    /// Where workers look for the coordinator, also for one that was started again.
+    private var endpoint: RunDirectory.Endpoint?
 
     /// - Parameter report: gets a line of progress about once a second.
     package static func run(
@@ -73,10 +75,13 @@ package final class Launcher {
         do {
             try FileManager.default.createDirectory(
                 atPath: directory.logsPath, withIntermediateDirectories: true)
+            try directory.requireNoCoordinator()
             // Of an earlier coordinator: its port may be another's by now.
             if FileManager.default.fileExists(atPath: directory.endpointPath) {
                 try FileManager.default.removeItem(atPath: directory.endpointPath)
             }
+        } catch let failure as ExitFailure {
+            throw failure
         } catch {
             throw ExitFailure(.storageFailed, "cannot prepare \(options.runPath): \(error)")
         }
@@ -90,10 +95,11 @@ package final class Launcher {
     }
 
     private func waitForEndpoint() throws(ExitFailure) {
-        while directory.endpoint() == nil {
+        while endpoint == nil {
             poll([], events.wakeUp, timeoutMilliseconds: 50)
             try handleEvents()
             if children[.coordinator] == nil { return }
+            endpoint = directory.endpoint()
         }
     }
 
@@ -118,9 +124,8 @@ package final class Launcher {
                 isStopping = true
                 for child in children.values { child.terminate() }
             case .ended(let identifier):
-                guard let (role, child) = children.first(where: {
-                    $0.value.processIdentifier == identifier
-                }) else { continue }
+                let ended = children.first { $0.value.processIdentifier == identifier }
+                guard let (role, child) = ended else { continue }
                 children[role] = nil
                 try onEnd(role, child)
             }
@@ -151,8 +156,8 @@ package final class Launcher {
 
     /// The error that the child printed last.
     private func lastWords(of role: Role) -> String {
-        let text = FileManager.default.contents(atPath: logPath(role))
-            .map { String(decoding: $0, as: UTF8.self) } ?? ""
+        let bytes = FileManager.default.contents(atPath: logPath(role)) ?? Data()
+        let text = String(decoding: bytes, as: UTF8.self)
         let lines = text.split(separator: "\n")
         let error = lines.last { $0.hasPrefix("error: ") } ?? lines.last ?? ""
         return "\(error.replacing("error: ", with: "")) (log: \(logPath(role)))"
@@ -167,8 +172,9 @@ package final class Launcher {
         child.standardInput = FileHandle.nullDevice
         do {
             let path = logPath(role)
-            if !FileManager.default.fileExists(atPath: path) { try Data().write(to: URL(filePath: path)) }
-            let log = try FileHandle(forWritingTo: URL(filePath: path))
+            let file = URL(filePath: path)
+            if !FileManager.default.fileExists(atPath: path) { try Data().write(to: file) }
+            let log = try FileHandle(forWritingTo: file)
             try log.seekToEnd()
             child.standardOutput = log
             child.standardError = log
@@ -190,7 +196,7 @@ package final class Launcher {
             ]
         case .worker:
             [
-                "worker", "--coordinator", directory.endpoint()?.control ?? "",
+                "worker", "--coordinator", endpoint?.control ?? "",
                 "--threads", "\(options.threadCount)",
             ]
         }

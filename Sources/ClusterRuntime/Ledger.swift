@@ -44,12 +44,13 @@ package final class Ledger {
             try database.execute(
                 sql: """
                     CREATE TABLE run (id INTEGER NOT NULL, clipCount INTEGER NOT NULL,
-                        stepCount INTEGER NOT NULL, fingerprint BLOB NOT NULL, port TEXT);
+                        stepCount INTEGER NOT NULL, fingerprint BLOB NOT NULL, endpoint TEXT,
+                        numericClass TEXT);
                     CREATE TABLE generation (number INTEGER PRIMARY KEY, members TEXT NOT NULL,
                         plan TEXT);
                     CREATE TABLE step (number INTEGER PRIMARY KEY, generation INTEGER NOT NULL,
-                        skipped INTEGER NOT NULL, attempts INTEGER NOT NULL, stateHash BLOB NOT NULL,
-                        payload BLOB NOT NULL, hash BLOB NOT NULL);
+                        skipped INTEGER NOT NULL, attempts INTEGER NOT NULL,
+                        stateHash BLOB NOT NULL, payload BLOB NOT NULL, hash BLOB NOT NULL);
                     CREATE TABLE maskedClip (step INTEGER NOT NULL, clipIndex INTEGER NOT NULL,
                         reason TEXT NOT NULL, PRIMARY KEY (step, clipIndex));
                     CREATE TABLE checkpoint (step INTEGER PRIMARY KEY, stateHash BLOB NOT NULL);
@@ -73,18 +74,27 @@ package final class Ledger {
         package var clipCount: Int
         package var stepCount: Int
         package var fingerprint: [UInt8]
+
+        package init(id: RunID, clipCount: Int, stepCount: Int, fingerprint: [UInt8]) {
+            self.id = id
+            self.clipCount = clipCount
+            self.stepCount = stepCount
+            self.fingerprint = fingerprint
+        }
     }
 
     /// Durable when it returns.
     package func append(_ record: LogRecord) throws(ExitFailure) {
         do {
-            try database.write { try write(record, $0) }
+            // The chain goes on from what is durable, so it moves after the transaction.
+            lastHash = try database.write { try write(record, $0) } ?? lastHash
         } catch {
             throw Self.failure("write", database.path, error)
         }
     }
 
-    private func write(_ record: LogRecord, _ database: Database) throws {
+    /// - Returns: the end of the chain, if the record is a link of it.
+    private func write(_ record: LogRecord, _ database: Database) throws -> [UInt8]? {
         switch record {
         case .generation(let generation, let members):
             try database.execute(
@@ -98,14 +108,15 @@ package final class Ledger {
             let hash = Self.chainHash(of: report, after: lastHash)
             try database.execute(
                 sql: """
-                    INSERT INTO step (number, generation, skipped, attempts, stateHash, payload, hash)
+                    INSERT INTO step
+                        (number, generation, skipped, attempts, stateHash, payload, hash)
                     VALUES (?, ?, ?, ?, ?, ?, ?)
                     """,
                 arguments: [
                     Int64(report.step.number), Int64(report.generation.number), report.skipped,
                     report.attempts, Data(report.stateHash), Data(report.payload), Data(hash),
                 ])
-            lastHash = hash
+            return hash
         case .masked(let clip, let reason):
             try database.execute(
                 sql: "INSERT OR IGNORE INTO maskedClip VALUES (?, ?, ?)",
@@ -114,9 +125,12 @@ package final class Ledger {
             try database.execute(
                 sql: "INSERT OR REPLACE INTO checkpoint VALUES (?, ?)",
                 arguments: [Int64(step.number), Data(stateHash)])
+        case .numericClass(let name):
+            try database.execute(sql: "UPDATE run SET numericClass = ?", arguments: [name])
         case .event(let text):
             try database.execute(sql: "INSERT INTO event (text) VALUES (?)", arguments: [text])
         }
+        return nil
     }
 
     /// Writes the run, or returns the one that is there.
@@ -125,7 +139,10 @@ package final class Ledger {
             if let existing = try self.run() { return existing }
             try database.write { database in
                 try database.execute(
-                    sql: "INSERT INTO run (id, clipCount, stepCount, fingerprint) VALUES (?, ?, ?, ?)",
+                    sql: """
+                        INSERT INTO run (id, clipCount, stepCount, fingerprint)
+                        VALUES (?, ?, ?, ?)
+                        """,
                     arguments: [
                         Int64(bitPattern: run.id.value), run.clipCount, run.stepCount,
                         Data(run.fingerprint),
@@ -154,7 +171,7 @@ package final class Ledger {
         get throws(ExitFailure) {
             do {
                 return try database.read {
-                    try String.fetchOne($0, sql: "SELECT port FROM run")
+                    try String.fetchOne($0, sql: "SELECT endpoint FROM run")
                 }
             } catch {
                 throw Self.failure("read", database.path, error)
@@ -165,7 +182,7 @@ package final class Ledger {
     package func setEndpoint(_ endpoint: String) throws(ExitFailure) {
         do {
             try database.write {
-                try $0.execute(sql: "UPDATE run SET port = ?", arguments: [endpoint])
+                try $0.execute(sql: "UPDATE run SET endpoint = ?", arguments: [endpoint])
             }
         } catch {
             throw Self.failure("write", database.path, error)
@@ -207,6 +224,7 @@ package final class Ledger {
             log.members = try value([Member].self, row["members"])
             if let plan = row["plan"] as String? { log.plan = try value(StepPlan.self, plan) }
         }
+        log.numericClass = try String.fetchOne(database, sql: "SELECT numericClass FROM run")
         log.committed = Step(
             UInt64(try Int64.fetchOne(database, sql: "SELECT MAX(number) FROM step") ?? 0))
         log.checkpoint = Step(

@@ -2,112 +2,144 @@
 import Checkpoints
 import ClusterProtocol
 import Datasets
-import Foundation
 import Hashing
 import Primitives
 import Training
 
 /// What `accord verify` finds.
-package struct VerificationReport: Codable, Equatable, Sendable {
-    package var isValid: Bool
-    package var committedSteps: UInt64
-    package var finishedEpochs: Int
-    package var consumedClips: Int
-    package var maskedClips: Int
-    package var checkpoints: Int
+package struct VerificationReport: Encodable, Equatable, Sendable {
+    package var isValid = true
+    package var committedSteps: UInt64 = 0
+    /// Of the whole run.
+    package var stepCount: UInt64 = 0
+    /// Epochs whose every clip was consumed exactly once, or left out with a reason.
+    package var finishedEpochs = 0
+    /// Over all epochs, those left out not counted.
+    package var consumedClips = 0
+    package var maskedClips = 0
+    package var checkpoints = 0
     /// The newest one in the ledger, hexadecimal; empty when there is none.
-    package var stateHash: String
+    package var stateHash = ""
     /// The first broken promise of each kind, a sentence each.
-    package var problems: [String]
+    package var problems: [String] = []
 }
 
-/// Replays the ledger of a run: the hash chain, the coverage of every epoch, the checkpoints.
-package enum LedgerVerifier {
+/// Replays the ledger of a run: the hash chain, the clips of every step, the checkpoints.
+package struct LedgerVerifier {
+    private let ledger: Ledger
+    private let order: SampleOrder
+    private let masked: [Step: Set<Int>]
+    private var report = VerificationReport()
+    private var coverage: EpochCoverage
+    private var epochOrder: EpochOrder?
+    private var previousHash: [UInt8] = []
+    private var stateHashes: [Step: [UInt8]] = [:]
+    private var chainProblem: String?
+    private var clipProblem: String?
+
     package static func verify(_ path: String) throws(ExitFailure) -> VerificationReport {
         let directory = RunDirectory(path)
         try directory.requireExisting()
         let configuration = try directory.configuration()
         let ledger = try Ledger(path: directory.ledgerPath, isReadOnly: true)
         do {
-            return try verify(directory, configuration, ledger)
-        } catch let failure as ExitFailure {
-            throw failure
+            guard let run = try ledger.existingRun() else { return VerificationReport() }
+            var verifier = try LedgerVerifier(ledger, run, configuration)
+            return try verifier.replay(directory)
         } catch {
             throw ExitFailure(
                 .storageFailed, "cannot read the ledger \(directory.ledgerPath): \(error)")
         }
     }
 
-    private static func verify(
-        _ directory: RunDirectory, _ configuration: RunConfiguration, _ ledger: Ledger
-    ) throws -> VerificationReport {
-        var report = VerificationReport(
-            isValid: true, committedSteps: 0, finishedEpochs: 0, consumedClips: 0,
-            maskedClips: try ledger.counts().maskedClips, checkpoints: 0, stateHash: "",
-            problems: [])
-        guard let run = try ledger.existingRun() else { return report }
-        let order = SampleOrder(
-            seed: UInt64(configuration.seed), clipCount: run.clipCount,
-            laneCount: configuration.lanes.count,
-            microbatchSize: configuration.lanes.microbatchSize)
-        var coverage = EpochCoverage(clipCount: run.clipCount)
-        var previous: [UInt8] = []
-        var expected = Step(1)
-        var hashes: [Step: [UInt8]] = [:]
+    private init(_ ledger: Ledger, _ run: Ledger.Run, _ configuration: RunConfiguration) throws {
+        self.ledger = ledger
+        order = configuration.sampleOrder(clipCount: run.clipCount)
+        coverage = EpochCoverage(clipCount: run.clipCount)
+        report.stepCount = UInt64(run.stepCount)
+        masked = Dictionary(grouping: try ledger.restore().masked, by: \.step)
+            .mapValues { Set($0.map(\.clipIndex)) }
+    }
+
+    private mutating func replay(_ directory: RunDirectory) throws -> VerificationReport {
         try ledger.forEachStep { step in
-            let number = step.report.step
-            if report.problems.isEmpty {
-                if number != expected {
-                    report.problems.append("step \(expected) is missing before step \(number)")
-                } else if Ledger.chainHash(of: step.report, after: previous) != step.hash {
-                    report.problems.append("step \(number): its hash does not fit its content")
-                }
-            }
-            previous = step.hash
-            expected = number.next
-            coverage.consume(step: number, order.position(of: number))
-            report.committedSteps = number.number
-            if let digest = Digest(step.report.stateHash) {
-                report.stateHash = digest.description
-                hashes[number] = step.report.stateHash
-            }
+            follow(step)
+            compareClips(step.report)
         }
-        if let violation = coverage.violation { report.problems.append(violation.description) }
-        report.problems += try duplicateClips(order, run, coverage.finishedEpochCount)
         report.finishedEpochs = coverage.finishedEpochCount
-        report.consumedClips = coverage.consumedClipCount
-        for (step, hash) in try ledger.checkpoints() {
-            report.checkpoints += 1
-            if let known = hashes[step], known != hash {
-                report.problems.append("the checkpoint of step \(step) has another state hash")
-            }
-        }
-        report.problems += damagedCheckpoints(directory)
+        report.maskedClips = masked.values.reduce(0) { $0 + $1.count }
+        report.problems += [chainProblem, coverage.violation?.description, clipProblem]
+            .compactMap(\.self)
+        try compareCheckpoints(directory)
         report.isValid = report.problems.isEmpty
         return report
     }
 
-    /// Every finished epoch must hold every clip once: the order is drawn again.
-    private static func duplicateClips(
-        _ order: SampleOrder, _ run: Ledger.Run, _ epochCount: Int
-    ) throws -> [String] {
-        for epoch in 0..<epochCount {
-            var seen = [Bool](repeating: false, count: run.clipCount)
-            let indices = order.order(ofEpoch: epoch).clipIndices
-            for index in indices { seen[index] = true }
-            if indices.count != run.clipCount || seen.contains(false) {
-                return ["epoch \(epoch) does not hold every clip exactly once"]
-            }
+    /// The hash chain and the places of the epoch's order.
+    private mutating func follow(_ step: Ledger.CommittedStep) {
+        let number = step.report.step
+        if Ledger.chainHash(of: step.report, after: previousHash) != step.hash {
+            chainProblem =
+                chainProblem ?? "step \(number): its hash does not fit its content and history"
         }
-        return []
+        previousHash = step.hash
+        coverage.consume(step: number, order.position(of: number))
+        report.committedSteps = number.number
+        if let digest = Digest(step.report.stateHash) {
+            report.stateHash = digest.description
+            stateHashes[number] = digest.bytes
+        }
     }
 
-    private static func damagedCheckpoints(_ directory: RunDirectory) -> [String] {
+    /// What the lanes said they read must be what the order gives them, but for masked clips.
+    private mutating func compareClips(_ step: StepReport) {
+        let summary: StepSummary
         do {
-            return try CheckpointStore(directory: directory.checkpointsPath).newest()?.warnings
-                ?? []
+            summary = try StepSummary(decoding: step.payload)
         } catch {
-            return ["\(error)"]
+            clipProblem =
+                clipProblem ?? "step \(step.step): what it consumed cannot be read: \(error)"
+            return
+        }
+        report.consumedClips += summary.clipCount
+        let epoch = order.position(of: step.step).epoch
+        if epochOrder?.epoch != epoch { epochOrder = order.order(ofEpoch: epoch) }
+        guard let epochOrder, clipProblem == nil else { return }
+        let leftOut = masked[step.step] ?? []
+        let expected = (0..<order.laneCount)
+            .flatMap { order.clips(step: step.step, lane: $0, in: epochOrder) }
+            .filter { !leftOut.contains($0) }
+        if summary.clips != StepSummary.digest(ofClips: expected) {
+            clipProblem =
+                "step \(step.step) of epoch \(epoch) consumed other clips than its order gives it"
+        }
+    }
+
+    private mutating func compareCheckpoints(_ directory: RunDirectory) throws {
+        for (step, hash) in try ledger.checkpoints() {
+            report.checkpoints += 1
+            if let known = stateHashes[step], known != hash {
+                report.problems.append("the checkpoint of step \(step) has another state hash")
+            }
+        }
+        do {
+            let newest = try CheckpointStore(directory: directory.checkpointsPath).newest()
+            report.problems += newest?.warnings ?? []
+            if let newest { compare(newest) }
+        } catch {
+            report.problems.append("\(error)")
+        }
+    }
+
+    /// The files must be those that the ledger tells of; they also show a ledger that was cut off.
+    private mutating func compare(_ checkpoint: LoadedCheckpoint) {
+        if checkpoint.step.number > report.committedSteps {
+            report.problems.append(
+                "there is a checkpoint of step \(checkpoint.step), but the ledger ends at step "
+                    + "\(report.committedSteps)")
+        } else if let known = stateHashes[checkpoint.step], known != checkpoint.stateHash {
+            report.problems.append(
+                "\(checkpoint.path) has another state hash than the ledger")
         }
     }
 }

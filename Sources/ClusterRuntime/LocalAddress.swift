@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import ClusterProtocol
 import Foundation
 import Primitives
 
@@ -46,5 +47,16 @@ enum LocalAddress {
                 .usage, "\(endpoint) is no endpoint; it looks like tcp://192.168.0.10:7077")
         }
         return (String(parts[0]), String(parts[1]))
+    }
+}
+
+extension CatchUp {
+    /// A coordinator that listens on all addresses tells none; it is where the worker has found it.
+    func reached(through coordinatorEndpoint: String) -> CatchUp {
+        guard case .fetchState(let endpoint) = self,
+            let port = endpoint.wholeMatch(of: /tcp:\/\/0\.0\.0\.0:(\d+)/)?.output.1
+        else { return self }
+        let host = coordinatorEndpoint.split(separator: ":").dropLast().joined(separator: ":")
+        return .fetchState(endpoint: "\(host):\(port)")
     }
 }

@@ -15,12 +15,20 @@ struct ProgressMeter {
     private var samples: [Sample] = []
     private(set) var loss: Double?
 
+    /// Counts whatever a worker told: a summary is remote input.
+    ///
     /// - Parameter seconds: of a clock that never goes back.
     mutating func add(_ summary: StepSummary, at seconds: Double) {
-        loss = loss.map { 0.9 * $0 + 0.1 * summary.loss } ?? summary.loss
+        // The loss of a skipped step may be infinite or not a number, for ever after.
+        if summary.loss.isFinite {
+            loss = loss.map { 0.9 * $0 + 0.1 * summary.loss } ?? summary.loss
+        }
         samples.append(
             Sample(seconds: seconds, step: summary.step, clipCount: summary.clipCount))
-        samples.removeAll { $0.seconds < seconds - Self.windowSeconds }
+        // Two are needed, however long a step takes.
+        while samples.count > 2, samples[0].seconds < seconds - Self.windowSeconds {
+            samples.removeFirst()
+        }
     }
 
     private var elapsed: Double? {
@@ -30,12 +38,14 @@ struct ProgressMeter {
     }
 
     var clipsPerSecond: Double? {
-        elapsed.map { Double(samples.dropFirst().reduce(0) { $0 + $1.clipCount }) / $0 }
+        elapsed.map { samples.dropFirst().reduce(0) { $0 + Double($1.clipCount) } / $0 }
     }
 
     func secondsLeft(stepCount: UInt64) -> Double? {
-        guard let elapsed, let first = samples.first, let last = samples.last, last.step > first.step
+        guard let elapsed, let first = samples.first, let last = samples.last,
+            last.step > first.step
         else { return nil }
-        return Double(stepCount - last.step) * elapsed / Double(last.step - first.step)
+        let stepsLeft = max(0, Double(stepCount) - Double(last.step))
+        return stepsLeft * elapsed / Double(last.step - first.step)
     }
 }

@@ -5,6 +5,7 @@ import Hashing
 import Messaging
 import Primitives
 import Synchronization
+import Tensors
 import Training
 
 /// The thread on which the replica changes: applies steps, installs states, encodes snapshots.
@@ -51,6 +52,7 @@ final class ReplicaThread: Sendable {
     }
 
     private func run() {
+        requireDefaultRounding()
         while true {
             poll([], tasks.wakeUp, timeoutMilliseconds: 1000)
             for task in tasks.drain() {

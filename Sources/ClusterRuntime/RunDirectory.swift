@@ -77,6 +77,9 @@ package struct RunDirectory: Sendable {
         return descriptor
     }
 
+    /// - Throws: `.runDirectoryRefused` while a coordinator runs here.
+    func requireNoCoordinator() throws(ExitFailure) { close(try lock()) }
+
     package func writeEndpoint(_ endpoint: Endpoint) throws(ExitFailure) {
         try write(json: endpoint, to: endpointPath)
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Datasets
 import Foundation
+import Hashing
 import Media
 import Objectives
 import Primitives
@@ -13,6 +14,8 @@ package struct RunSetup: Sendable {
     package let collection: ClipCollection
     package let vocabulary: Vocabulary
     package let order: SampleOrder
+    /// SHA-256 of what lanes compute from: the clips of the training split and the vocabulary.
+    package let dataFingerprint: [UInt8]
 
     /// Opens the training split.
     package init(_ configuration: RunConfiguration) throws(ExitFailure) {
@@ -21,10 +24,11 @@ package struct RunSetup: Sendable {
             directory: configuration.data.directory, split: configuration.data.trainingSplit)
         vocabulary = try Vocabulary(
             contentsOf: Self.vocabularyPath(configuration))
-        order = SampleOrder(
-            seed: UInt64(configuration.seed), clipCount: collection.clips.count,
-            laneCount: configuration.lanes.count,
-            microbatchSize: configuration.lanes.microbatchSize)
+        order = configuration.sampleOrder(clipCount: collection.clips.count)
+        var hasher = Hasher256()
+        hasher.update(collection.fingerprint)
+        hasher.update(Array(vocabulary.tokens.joined(separator: "\n").utf8))
+        dataFingerprint = hasher.finish().bytes
     }
 
     package static func vocabularyPath(_ configuration: RunConfiguration) -> String {
@@ -32,14 +36,9 @@ package struct RunSetup: Sendable {
         return name.hasPrefix("/") ? name : "\(configuration.data.directory)/\(name)"
     }
 
-    package var stepCount: Int { configuration.epochCount * order.stepsPerEpoch }
+    package var stepCount: Int { configuration.stepCount(clipCount: order.clipCount) }
 
-    package var surroundings: Replica.Surroundings {
-        let special = Set(Vocabulary.specialTokens.compactMap { vocabulary.id(of: $0) })
-        return .init(
-            vocabularyCount: vocabulary.count,
-            specialTokens: .init(mask: vocabulary.mask, all: special), stepCount: stepCount)
-    }
+    package var surroundings: Replica.Surroundings { .init(vocabulary, stepCount: stepCount) }
 
     package var frameSpecification: FrameSpecification {
         FrameSpecification(

@@ -12,6 +12,7 @@ package struct RunStatus: Codable, Equatable, Sendable {
     /// Of the newest step that was hashed, hexadecimal; nil before the first.
     package var stateHash: String?
     package var stateHashStep: UInt64?
+    /// Losses of the newest step; nil before the first, and where they are not finite.
     package var loss: Double?
     package var maskedLanguageLoss: Double?
     package var alignmentLoss: Double?
@@ -44,13 +45,18 @@ package struct RunStatus: Codable, Equatable, Sendable {
             step: last?.report.step.number ?? 0,
             stepCount: UInt64(try ledger.existingRun()?.stepCount ?? 0),
             stateHash: hashed.flatMap { Digest($0.report.stateHash)?.description },
-            stateHashStep: hashed?.report.step.number, loss: summary?.loss,
-            maskedLanguageLoss: summary?.maskedLanguageLoss,
-            alignmentLoss: summary?.alignmentLoss, generations: counts.generations,
+            stateHashStep: hashed?.report.step.number, loss: finite(summary?.loss),
+            maskedLanguageLoss: finite(summary?.maskedLanguageLoss),
+            alignmentLoss: finite(summary?.alignmentLoss), generations: counts.generations,
             maskedClips: counts.maskedClips, skippedSteps: counts.skippedSteps,
             secondAttempts: counts.secondAttempts,
             checkpointStep: try ledger.checkpoints().last?.step.number ?? 0,
             live: directory.read(LiveStatus.self, from: directory.statusPath))
+    }
+
+    /// Losses of a skipped step may be what JSON cannot say.
+    private static func finite(_ loss: Double?) -> Double? {
+        loss.flatMap { $0.isFinite ? $0 : nil }
     }
 }
 
@@ -74,7 +80,7 @@ package struct LiveStatus: Codable, Equatable, Sendable {
         if let secondsLeft { parts.append(Self.duration(secondsLeft) + " left") }
         let count = cluster.members.count
         parts.append("\(count) worker\(count == 1 ? "" : "s")")
-        return parts.joined(separator: "  ")
+        return String(parts.joined(separator: "  ").prefix(79))
     }
 
     private static func fixed(_ value: Double, _ digits: Int) -> String {
@@ -82,7 +88,7 @@ package struct LiveStatus: Codable, Equatable, Sendable {
     }
 
     private static func duration(_ seconds: Double) -> String {
-        let whole = Int(seconds.rounded(.up))
+        let whole = Int(exactly: seconds.rounded(.up)) ?? .max
         if whole < 60 { return "\(whole) s" }
         if whole < 3600 { return "\(whole / 60) min \(whole % 60) s" }
         return "\(whole / 3600) h \(whole % 3600 / 60) min"

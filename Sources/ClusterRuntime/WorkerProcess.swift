@@ -2,6 +2,7 @@
 import ClusterProtocol
 import Foundation
 import Logging
+import Media
 import Messaging
 import Primitives
 import Tensors
@@ -42,7 +43,7 @@ package enum WorkerProcess {
         defer { signals.cancel() }
         let shell = try WorkerShell(
             .init(
-                member: member, numericClass: numericClass(),
+                member: member, numericClass: "\(numericClass()) \(mediaVersions())",
                 coordinatorEndpoint: options.coordinatorEndpoint,
                 coordinatorSilenceTicksMax: UInt64(options.giveUpAfterSeconds) * 10),
             options, events: events, logger: logger)

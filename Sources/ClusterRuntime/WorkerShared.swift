@@ -5,6 +5,7 @@ import Logging
 import Messaging
 import Primitives
 import Synchronization
+import Training
 
 /// What the threads of a worker share: the mailbox of its core and what peers may ask for.
 ///
@@ -12,6 +13,8 @@ import Synchronization
 final class WorkerShared: Sendable {
     private struct State {
         var reduced: [Step: ReducedStep] = [:]
+        /// The result that was asked for last, for it is fetched piece by piece.
+        var encoded: (step: Step, bytes: [UInt8])?
         var snapshots: [Step: [UInt8]] = [:]
         var generation = Generation.none
         var drops = DataPlane.Drops()
@@ -21,18 +24,22 @@ final class WorkerShared: Sendable {
     let rule: ExactSums
     let elementCount: Int
     let tensorCount: Int
+    /// What the maxima and reports of all lanes take at most.
+    let reportBytesMax: Int
     let logger: Logger
     let events: Mailbox<WorkerCore.Event>
     private let state = Mutex(State())
 
     init(
-        run: RunID, accumulator: LaneAccumulator, rule: ExactSums, logger: Logger,
+        run: RunID, accumulator: LaneAccumulator, replica: Replica, logger: Logger,
         events: Mailbox<WorkerCore.Event>
     ) {
         self.run = run
-        self.rule = rule
+        rule = replica.rule
         elementCount = accumulator.sums.count
         tensorCount = accumulator.scales.count
+        reportBytesMax =
+            8 + tensorCount + rule.laneCount * (8 + replica.laneReportBytesMax)
         self.logger = logger
         self.events = events
     }
@@ -64,8 +71,17 @@ final class WorkerShared: Sendable {
     func served(_ resource: TransferResource) -> [UInt8]? {
         switch resource.kind {
         case .state: state.withLock { $0.snapshots[resource.step] }
-        case .reduced: reduced(resource.step)?.encode()
+        case .reduced: encodedResult(resource.step)
         }
+    }
+
+    private func encodedResult(_ step: Step) -> [UInt8]? {
+        if let encoded = state.withLock({ $0.encoded }), encoded.step == step {
+            return encoded.bytes
+        }
+        guard let bytes = reduced(step)?.encode() else { return nil }
+        state.withLock { $0.encoded = (step, bytes) }
+        return bytes
     }
 
     func countDrop(_ reason: WritableKeyPath<DataPlane.Drops, Int>) {

@@ -31,7 +31,7 @@ final class WorkerEnvironment: Sendable {
         replica = Replica(configuration, setup.surroundings)
         accumulator = replica.makeAccumulator()
         shared = WorkerShared(
-            run: welcome.run, accumulator: accumulator, rule: replica.rule, logger: logger,
+            run: welcome.run, accumulator: accumulator, replica: replica, logger: logger,
             events: events)
         loader = try setup.makeLoader(threadCount: options.threadCount)
         lanes = LaneThreads(
@@ -58,6 +58,8 @@ final class WorkerEnvironment: Sendable {
 final class WorkerShell {
     /// How many steps ahead clips are decoded.
     private static let prefetchSteps: UInt64 = 2
+    /// Messages for a coordinator that is away; what does not fit is said again later.
+    private static let sendQueueMax = 1000
 
     private let options: WorkerOptions
     private let logger: Logger
@@ -86,7 +88,7 @@ final class WorkerShell {
         do {
             control = try Socket(
                 .dealer(identity: Self.identity(configuration.member.worker)), context,
-                messageBytesMax: 64 << 20)
+                messageBytesMax: 64 << 20, sendQueueMax: Self.sendQueueMax)
             try control.connect(options.coordinatorEndpoint)
         } catch {
             throw ExitFailure(
@@ -167,7 +169,8 @@ final class WorkerShell {
             environment.dataPlane.commands.post(.abandon)
         case .catchUp(let kind, let step):
             environment.lanes.forgetWaiting()
-            environment.replicaThread.post(.catchUp(kind, to: step))
+            let reachable = kind.reached(through: options.coordinatorEndpoint)
+            environment.replicaThread.post(.catchUp(reachable, to: step))
         case .resetAccumulator(let step, let attempt, let scales):
             environment.lanes.forgetWaiting()
             environment.accumulator.reset(
@@ -220,7 +223,7 @@ final class WorkerShell {
                 environment.value = built
                 events.post(
                     .environmentReady(
-                        dataFingerprint: built.setup.collection.fingerprint,
+                        dataFingerprint: built.setup.dataFingerprint,
                         dataEndpoint: built.dataPlane.endpoint))
             } catch {
                 events.post(.environmentFailed(error.reason, error.message))

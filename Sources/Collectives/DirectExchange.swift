@@ -5,7 +5,7 @@ import Primitives
 /// The all-reduce by direct exchange: every rank sends each other rank its part of the slice that
 /// this rank owns, adds what it receives for its own slice, and sends the sum to everybody.
 ///
-/// It is a schedule with the sums, without any I/O: it says what goes to whom and accepts what came.
+/// It is a schedule with the sums, without any I/O: says what goes to whom, accepts what came.
 /// Frames may come in any order, several times, and before the own accumulator is ready; the result
 /// is the same, because integers are added and each source counts once per chunk.
 ///
@@ -90,7 +90,7 @@ package final class DirectExchange {
     /// All sums and all reports are there.
     package var isComplete: Bool { hasStarted && missingChunks == 0 && missingReports == 0 }
 
-    /// Ranks from which something is still missing, ascending: for the sentence that explains a wait.
+    /// Ranks from which something is still missing, ascending: for the sentence that explains it.
     package var missingRanks: [Int] {
         (0..<plan.worldSize).filter { source in
             !accepted.contains(Part(phase: .reports, sourceRank: source, chunk: 0))

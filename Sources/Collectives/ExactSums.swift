@@ -8,7 +8,7 @@
 /// e = clamp(m - 126 - r, -100, 126)        quantum 2^e; m = remembered exponent byte of a tensor
 /// R = min(254, e + 157 - k)                largest exponent byte that fits
 /// ```
-/// Any sum of at most V clamped values lies inside int32 because V * L <= 2^31 - 1, and no committed
+/// Any sum of at most V clamped values lies in int32 because V * L <= 2^31 - 1, and no committed
 /// sum is saturated because x <= R means |g| < 2^(31 - k + e). Proof: docs/numerics.md.
 package struct ExactSums: Sendable, Equatable {
     /// What all workers conclude, alike, from the maxima of a step.

@@ -4,7 +4,7 @@ import Primitives
 
 /// One object of an annotation file. Missing, null and empty texts mean the same.
 ///
-/// Source: reference/domain.md 1.1, the layout of the challenge.
+/// Source: data_helper.py of the 2022 short-video classification challenge's baseline.
 struct Annotation: Decodable, Sendable {
     /// One text that was recognised in a frame; its time is not used.
     private struct RecognisedText: Decodable {

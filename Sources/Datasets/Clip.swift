@@ -28,7 +28,7 @@ package struct Clip: Sendable, Equatable {
     }
 
     /// Where a clip lies under the directory of its data set: sharded by the last three characters
-    /// of the id, as in the challenge's raw frames (reference/domain.md 1.3).
+    /// of the id, as in the raw frames of the 2022 short-video challenge.
     package static func videoPath(id: String, in directory: String) -> String {
         let shard = String(String.UnicodeScalarView(id.unicodeScalars.suffix(3)))
         return "\(directory)/videos/\(shard)/\(id).mp4"

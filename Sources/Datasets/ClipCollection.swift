@@ -6,7 +6,7 @@ import Primitives
 /// The clips of one split of a data set, in the order of the annotation file.
 ///
 /// ```
-/// DIR/annotations/<split>.json      one JSON list of objects (reference/domain.md 1.1)
+/// DIR/annotations/<split>.json      one JSON list of objects
 /// DIR/videos/<last 3 of id>/<id>.mp4
 /// ```
 package struct ClipCollection: Sendable {

@@ -28,9 +28,9 @@ struct FileStatus: Sendable, Equatable {
         default: kind = .other
         }
         #if os(Linux)
-            let modified = status.st_mtim
+        let modified = status.st_mtim
         #else
-            let modified = status.st_mtimespec
+        let modified = status.st_mtimespec
         #endif
         modifiedNanoseconds =
             Int64(modified.tv_sec) &* 1_000_000_000 &+ Int64(modified.tv_nsec)

@@ -2,8 +2,9 @@
 
 /// How well texts find their clips and clips their texts.
 ///
-/// The rank of a query is 1 + the number of other candidates that are at least as similar as its own:
-/// ties count against us, so that a model which gives the same vector to everything scores nothing.
+/// The rank of a query is 1 + the number of other candidates that are at least as similar as its
+/// own: ties count against us, so that a model which gives the same vector to everything scores
+/// nothing.
 /// - Source: the retrieval protocol of CLIP4Clip (Luo et al. 2021, arXiv:2104.08860, section 4.2).
 package struct RetrievalMetrics: Equatable, Sendable {
     /// One direction. Shares are 0...1 of the queries.

@@ -60,10 +60,9 @@ final class VideoSource {
             }
             guard packets.append(packet) else { throw file.outOfMemory("read") }
             guard packets.byteCount <= Self.packetBytesMax else {
+                let limit = Self.packetBytesMax >> 20
                 throw file.failure(
-                    "read",
-                    "it holds more than \(Self.packetBytesMax >> 20) MiB of video; cut it into clips"
-                )
+                    "read", "it holds more than \(limit) MiB of video; cut it into clips")
             }
         }
         // An mp4 file lists its frames in front or behind; a matroska file lists key frames only.

@@ -10,10 +10,11 @@ package final class NamedThread: Sendable {
     package init(_ name: String, _ body: @escaping @Sendable () -> Void) {
         let finished = self.finished
         let thread = Thread {
+            // From inside: on Linux a name given before the start does not reach the system.
+            Thread.current.name = name
             body()
             finished.signal()
         }
-        thread.name = name
         thread.stackSize = 8 << 20
         thread.start()
     }

@@ -25,8 +25,9 @@ package final class Socket {
     private var endpoint = ""
 
     /// - Parameter messageBytesMax: a peer that sends a larger frame is disconnected.
+    /// - Parameter sendQueueMax: messages that wait for the peer; 0 if the protocol bounds them.
     package init(
-        _ kind: Kind, _ context: MessagingContext, messageBytesMax: Int
+        _ kind: Kind, _ context: MessagingContext, messageBytesMax: Int, sendQueueMax: Int = 0
     ) throws(ZeroMQError) {
         let type =
             switch kind {
@@ -38,7 +39,7 @@ package final class Socket {
         }
         self.handle = handle
         self.context = context
-        configure(messageBytesMax: messageBytesMax)
+        configure(messageBytesMax: messageBytesMax, sendQueueMax: sendQueueMax)
         switch kind {
         case .router:
             // A frame for a peer that is gone is reported instead of dropped in silence.
@@ -54,11 +55,11 @@ package final class Socket {
 
     deinit { zmq_close(handle) }
 
-    private func configure(messageBytesMax: Int) {
+    private func configure(messageBytesMax: Int, sendQueueMax: Int) {
         // The default is for ever: a dead peer would hang the end of the process.
         set(ZMQ_LINGER, 500)
+        set(ZMQ_SNDHWM, CInt(sendQueueMax))
         // The protocol bounds what is in flight (two steps), so frames are never dropped here.
-        set(ZMQ_SNDHWM, 0)
         set(ZMQ_RCVHWM, 0)
         set(ZMQ_RECONNECT_IVL, 50)
         set(ZMQ_RECONNECT_IVL_MAX, 1000)

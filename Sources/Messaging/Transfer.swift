@@ -29,6 +29,8 @@ package struct TransferRequest: Equatable, Sendable {
 
     /// Distinguishes requests from other frames on the data plane.
     package static let marker: UInt8 = 2
+    /// However much is asked for: a request cannot make the peer copy all it has.
+    static let pieceBytesMax: UInt32 = 512 << 10
 
     package func encode() -> [UInt8] {
         var writer = ByteWriter()
@@ -68,9 +70,11 @@ package struct TransferRequest: Equatable, Sendable {
             return writer.bytes
         }
         let start = Int(min(offset, UInt64(bytes.count)))
-        let end = min(bytes.count, start + Int(count))
+        let end = min(bytes.count, start + Int(min(count, Self.pieceBytesMax)))
         writer.write(UInt64(bytes.count))
-        bytes.withUnsafeBytes { writer.write(raw: UnsafeRawBufferPointer(rebasing: $0[start..<end])) }
+        bytes.withUnsafeBytes {
+            writer.write(raw: UnsafeRawBufferPointer(rebasing: $0[start..<end]))
+        }
         return writer.bytes
     }
 }
@@ -88,7 +92,6 @@ package struct TransferFailure: Error, Sendable, CustomStringConvertible {
 ///
 /// Isolation: blocks; a thread of its own.
 package struct TransferClient {
-    private static let pieceBytes: UInt32 = 512 << 10
     private static let requestsAhead = 8
 
     private let context: MessagingContext
@@ -122,19 +125,18 @@ package struct TransferClient {
     private func run(_ silentPollsMax: Int, _ isCancelled: () -> Bool) throws -> [UInt8] {
         var generator = SystemRandomNumberGenerator()
         let identity = withUnsafeBytes(of: generator.next()) { [1] + Array($0) }
+        let pieceBytes = TransferRequest.pieceBytesMax
         let socket = try Socket(
-            .dealer(identity: identity), context, messageBytesMax: Int(Self.pieceBytes) + 64)
+            .dealer(identity: identity), context, messageBytesMax: Int(pieceBytes) + 64)
         try socket.connect(endpoint)
         let wakeUp = WakeUp()
-        var pieces: [UInt64: ArraySlice<UInt8>] = [:]
-        var total: UInt64?
+        var assembly = TransferAssembly()
         var asked: UInt64 = 0
         var silentPolls = 0
         func ask() throws {
-            let request = TransferRequest(
-                resource: resource, offset: asked, count: Self.pieceBytes)
+            let request = TransferRequest(resource: resource, offset: asked, count: pieceBytes)
             _ = try socket.send([request.encode()])
-            asked += UInt64(Self.pieceBytes)
+            asked += UInt64(pieceBytes)
         }
         for _ in 0..<Self.requestsAhead { try ask() }
         while true {
@@ -146,21 +148,10 @@ package struct TransferClient {
                 continue
             }
             silentPolls = 0
-            var reader = ByteReader(frame)
-            let offset = try reader.read(UInt64.self, "offset")
-            let size = try reader.read(UInt64.self, "size")
-            guard size != .max else { throw failure("the peer does not have it") }
-            guard total == nil || total == size else { throw failure("its size has changed") }
-            total = size
-            if offset < size {
-                pieces[offset] = try reader.readRaw(reader.remainingBytes, "piece")
-            }
-            if asked < size { try ask() }
-            if pieces.values.reduce(0, { $0 + UInt64($1.count) }) == size {
-                var whole: [UInt8] = []
-                whole.reserveCapacity(Int(size))
-                for (_, piece) in pieces.sorted(by: { $0.key < $1.key }) { whole += piece }
-                return whole
+            switch try assembly.add(frame) {
+            case .complete(let whole): return whole
+            case .missing: throw failure("the peer does not have it")
+            case .incomplete: if asked < assembly.totalBytes ?? 0 { try ask() }
             }
         }
     }

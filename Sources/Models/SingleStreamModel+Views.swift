@@ -117,7 +117,8 @@ extension SingleStreamModel {
     private func check(_ layout: SequenceLayout, countMax: Int, _ unit: String) {
         for sequence in 0..<layout.count {
             let count = layout.rows(of: sequence).count
-            precondition(count <= countMax, "\(count) \(unit), the model has places for \(countMax)")
+            precondition(
+                count <= countMax, "\(count) \(unit), the model has places for \(countMax)")
         }
     }
 

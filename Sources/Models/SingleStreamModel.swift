@@ -6,8 +6,8 @@ import Tensors
 /// One stream of text tokens and frame vectors through one transformer.
 ///
 /// ```
-/// frames -> vision tower -> one vector per frame -> + position + type -> norm  \
-/// tokens -> word + position + type -> norm                                     -> layers (post-norm)
+/// frames -> vision tower -> a vector per frame + position + type -> norm  \
+/// tokens -> word + position + type -> norm                                 -> layers (post-norm)
 /// ```
 /// A row can be run as text alone, video alone or both: a missing modality is left out of the
 /// sequence, not masked. Rows are packed, so nothing is padded.

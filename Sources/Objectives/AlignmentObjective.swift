@@ -7,8 +7,9 @@ import Tensors
 /// ```
 /// loss = sum_i -log( exp(q_i . k_i / temperature) / sum_j exp(q_i . k_j / temperature) )
 /// ```
-/// j runs over the current keys of this lane and the valid rows of the memory bank, without those of
-/// the same clip as i; only k_i itself, the row's own current key, stays. Rows have both modalities.
+/// j runs over the current keys of this lane and the valid rows of the memory bank, without those
+/// of the same clip as i; only k_i itself, the row's own current key, stays. Rows have both
+/// modalities.
 /// - Source: Li et al. 2021 (ALBEF), arXiv:2107.07651, section 3.2, without soft targets; the MMA
 ///   pre-training of the second-placed system of the 2022 short-video challenge.
 package struct AlignmentObjective: Sendable {

@@ -4,10 +4,10 @@ import Tensors
 
 /// Fixed-capacity ring of past keys of one view, the negatives of the contrastive loss.
 ///
-/// Shapes: keys [K, D], rows L2-normalised; the first `count` rows are valid until the ring is full,
-/// then all; `cursor` is the next row to overwrite.
-/// Determinism: keys are enqueued at commit in lane order, so banks are bit-identical for any number
-/// of workers.
+/// Shapes: keys [K, D], rows L2-normalised; the first `count` rows are valid until the ring is
+/// full, then all; `cursor` is the next row to overwrite.
+/// Determinism: keys are enqueued at commit in lane order, so banks are bit-identical for any
+/// number of workers.
 /// Isolation: lanes read while nobody enqueues.
 /// - Source: He et al. 2020, arXiv:1911.05722, algorithm 1; facebookresearch/moco moco/builder.py.
 package final class MemoryBank {

@@ -28,8 +28,10 @@ package struct LearningRateSchedule: Sendable, Equatable {
         if update <= UInt64(warmUpSteps) {
             return peak * Float(Double(update) / Double(warmUpSteps))
         }
+        // Not left to the cosine, whose rounding would leave a tiny rate.
+        guard update <= UInt64(stepCount) else { return 0 }
         let done = Double(update - 1) - Double(warmUpSteps)
-        let progress = min(1, done / Double(max(1, stepCount - warmUpSteps)))
+        let progress = done / Double(stepCount - warmUpSteps)
         return peak * Float(Self.halfCosine(progress))
     }
 

@@ -15,7 +15,7 @@ package struct MalformedBytes: Error, Equatable, CustomStringConvertible {
     package var description: String { "\(field) at byte \(offset): \(rule)" }
 }
 
-/// Reads what `ByteWriter` wrote. Never trusts a length: remote bytes cannot trap or exhaust memory.
+/// Reads what `ByteWriter` wrote. Trusts no length: remote bytes cannot trap or exhaust memory.
 package struct ByteReader: Sendable {
     private let bytes: ArraySlice<UInt8>
     private var position: Int

@@ -3,7 +3,7 @@
 /// A count of committed optimizer updates.
 ///
 /// The state "at step n" is the state after n updates, so step 0 is the initial state, and while
-/// step n is applied the step in flight is n + 1. A skipped step (design 2.2) counts.
+/// step n is applied the step in flight is n + 1. A skipped step counts.
 package struct Step: Hashable, Comparable, Codable, Sendable, CustomStringConvertible {
     package var number: UInt64
 

@@ -3,6 +3,10 @@
 /// Memory for the tensors of one lane: handed out in order, taken back all at once.
 ///
 /// After the first lane of a run nothing is allocated from the system any more.
+///
+/// A tensor does not keep its arena. The owner holds the arena in a property, or in a variable that
+/// outlives every use of the tensors (`withExtendedLifetime`); a temporary one, as in
+/// `Arena().allocate(shape)`, is gone before the tensor is read.
 /// Isolation: one lane thread at a time.
 package final class Arena {
     private struct Chunk {
@@ -29,8 +33,8 @@ package final class Arena {
     /// Uninitialised memory, 64-byte aligned.
     package func allocate(_ shape: [Int]) -> Tensor {
         let count = shape.reduce(1, *)
-        let padded = max(1, (count + Self.alignmentFloats - 1) / Self.alignmentFloats)
-            * Self.alignmentFloats
+        let cacheLines = (count + Self.alignmentFloats - 1) / Self.alignmentFloats
+        let padded = max(1, cacheLines) * Self.alignmentFloats
         while chunkIndex < chunks.count, usedFloats + padded > chunks[chunkIndex].floatCount {
             fullFloats += usedFloats
             chunkIndex += 1

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import CKernels
 import COpenBLAS
 
 /// What decides the bits of f32 arithmetic on this machine: the kernels that OpenBLAS has chosen
@@ -8,4 +9,11 @@ package func numericClass() -> String {
     let configuration = openblas_get_config().map { String(cString: $0) } ?? "unknown"
     let version = configuration.split(separator: " ").prefix(2).joined(separator: " ")
     return "f32 \(version) \(core)"
+}
+
+/// Call first on every thread that computes: a library may have changed how numbers are rounded.
+package func requireDefaultRounding() {
+    precondition(
+        accord_rounds_by_default(),
+        "a library has changed the rounding of this thread, so its bits would differ from others")
 }

@@ -9,7 +9,8 @@
 /// then (of equal ones asr before ocr before title), until it does. An empty field keeps its
 /// separator, so that the place of a field in the sequence says which it is.
 ///
-/// - Source: reference/domain.md 3.1 (joint budget, popping from the longest field).
+/// - Source: the eighth-placed system of the 2022 short-video challenge (joint budget, popping from
+///   the longest field).
 package struct ClipTextEncoder: Sendable {
     /// [CLS] and three [SEP].
     package static let specialTokenCount = 4

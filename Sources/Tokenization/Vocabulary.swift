@@ -24,7 +24,8 @@ package struct Vocabulary: Sendable {
     package let mask: Int32
     package let count: Int
 
-    private let tokens: [String]
+    /// In the order of their numbers.
+    package let tokens: [String]
     /// A tree of scalars: one look-up per character finds the longest match.
     private let edges: [Edge: UInt32]
     /// Per node the token that ends there, -1 if none.

@@ -14,10 +14,10 @@ import Tensors
 /// V n / N * w_mlm * mean CE over the lane's chosen tokens
 ///   + V / N * w_align * sum over pairs of (CE(text -> video) + CE(video -> text)) / 2
 /// ```
-/// The mean over lanes of the second term is the sum over all pairs of the step over N, as one large
-/// batch would have it; of the first it is the mean of the lanes' token means, weighed by rows.
-/// Planned rows count, not those that could be read: a clip that is left out, or a missing modality,
-/// adds nothing and changes no other lane.
+/// The mean over lanes of the second term is the sum over all pairs of the step over N, as one
+/// large batch would have it; of the first it is the mean of the lanes' token means, weighed by
+/// rows. Planned rows count, not those that could be read: a clip that is left out, or a missing
+/// modality, adds nothing and changes no other lane.
 struct LaneComputation {
     let configuration: RunConfiguration
     let model: SingleStreamModel
@@ -40,7 +40,7 @@ struct LaneComputation {
     /// Adds the gradient to `workspace.gradient`, which is zero at the start.
     func run(_ microbatch: Microbatch, _ workspace: LaneWorkspace) -> LaneReport {
         var report = LaneReport()
-        report.rowCount = microbatch.rows.count
+        report.clipIndices = microbatch.rows.map(\.clipIndex)
         let rows = LaneRows(microbatch.rows)
         let keys = encodeKeys(rows, workspace.arena)
         if let keys {

@@ -6,8 +6,8 @@ import Primitives
 ///
 /// It travels to every worker and is applied in lane order.
 struct LaneReport: Equatable, Sendable {
-    /// Rows that were read, masked clips not counted.
-    var rowCount = 0
+    /// The clips of the rows that were read, in order, as indices into the collection.
+    var clipIndices: [Int] = []
     /// Sum of the MLM cross-entropies and number of chosen tokens.
     var maskedLanguageLoss = 0.0
     var chosenTokenCount = 0
@@ -20,7 +20,7 @@ struct LaneReport: Equatable, Sendable {
 
     func encode() -> [UInt8] {
         var writer = ByteWriter()
-        writer.write(UInt32(rowCount))
+        writer.write(each: clipIndices) { $0.write(UInt32($1)) }
         writer.write(maskedLanguageLoss)
         writer.write(UInt32(chosenTokenCount))
         writer.write(textToVideoLoss)
@@ -43,11 +43,16 @@ struct LaneReport: Equatable, Sendable {
         let keyWidth: Int
         /// Rows and keys of one lane.
         let rowCountMax: Int
+
+        /// Counts and losses, then per row its clip and two keys.
+        var bytesMax: Int { 44 + rowCountMax * (4 + 2 * (8 + 4 * keyWidth)) }
     }
 
     init(decoding bytes: [UInt8], _ limits: Limits) throws(MalformedBytes) {
         var reader = ByteReader(bytes)
-        rowCount = Int(try reader.read(UInt32.self, "row count"))
+        clipIndices = try reader.readEach("clip indices", elementBytesMin: 4) {
+            reader throws(MalformedBytes) in Int(try reader.read(UInt32.self, "clip index"))
+        }
         maskedLanguageLoss = try reader.readDouble("masked language loss")
         chosenTokenCount = Int(try reader.read(UInt32.self, "chosen tokens"))
         textToVideoLoss = try reader.readDouble("text to video loss")
@@ -56,7 +61,7 @@ struct LaneReport: Equatable, Sendable {
         textKeys = try Self.readKeys(&reader, limits)
         videoKeys = try Self.readKeys(&reader, limits)
         try reader.expectEnd("lane report")
-        let counts = [rowCount, pairCount, textKeys.count, videoKeys.count]
+        let counts = [clipIndices.count, pairCount, textKeys.count, videoKeys.count]
         guard counts.allSatisfy({ $0 <= limits.rowCountMax }) else {
             throw MalformedBytes(
                 field: "lane report", offset: 0,

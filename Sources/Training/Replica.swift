@@ -151,15 +151,22 @@ package final class Replica: @unchecked Sendable {
         }
     }
 
+    private var reportLimits: LaneReport.Limits {
+        LaneReport.Limits(
+            keyWidth: configuration.model.projectionWidth,
+            rowCountMax: configuration.lanes.microbatchSize)
+    }
+
+    /// Of one encoded lane report.
+    package var laneReportBytesMax: Int { reportLimits.bytesMax }
+
     private func decodeReports(_ encoded: [[UInt8]]) throws(MalformedBytes) -> [LaneReport] {
         guard encoded.count == rule.laneCount else {
             throw MalformedBytes(
                 field: "lane reports", offset: 0,
                 rule: "\(encoded.count) of \(rule.laneCount) lanes")
         }
-        let limits = LaneReport.Limits(
-            keyWidth: configuration.model.projectionWidth,
-            rowCountMax: configuration.lanes.microbatchSize)
+        let limits = reportLimits
         var reports: [LaneReport] = []
         for bytes in encoded { reports.append(try LaneReport(decoding: bytes, limits)) }
         return reports
@@ -187,7 +194,9 @@ package final class Replica: @unchecked Sendable {
 
     private func summarise(_ reports: [LaneReport]) -> StepSummary {
         var summary = StepSummary(step: 0)
-        summary.clipCount = reports.reduce(0) { $0 + $1.rowCount }
+        let clipIndices = reports.flatMap(\.clipIndices)
+        summary.clipCount = clipIndices.count
+        summary.clips = StepSummary.digest(ofClips: clipIndices)
         let tokens = reports.reduce(0) { $0 + $1.chosenTokenCount }
         let pairs = reports.reduce(0) { $0 + $1.pairCount }
         let language = reports.reduce(0) { $0 + $1.maskedLanguageLoss }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
+import Hashing
 import Primitives
 
 /// What a committed step was like: the payload of its row in the ledger.
@@ -9,6 +10,8 @@ package struct StepSummary: Codable, Equatable, Sendable {
     package var skipped: Bool
     /// Clips that were read; masked ones are not counted.
     package var clipCount: Int
+    /// Which clips those were: `digest(ofClips:)` as the lanes told it, in hexadecimal.
+    package var clips: String
     /// The weighted sum that was minimised.
     package var loss: Double
     /// Mean cross-entropy per chosen token.
@@ -37,6 +40,15 @@ package struct StepSummary: Codable, Equatable, Sendable {
         self = try decoder.decode(Self.self, from: Data(bytes))
     }
 
+    /// Proof of what a step consumed, for `accord verify`.
+    ///
+    /// - Parameter clipIndices: in the order of lanes, and of rows within a lane.
+    package static func digest(ofClips clipIndices: some Sequence<Int>) -> String {
+        var writer = ByteWriter()
+        for index in clipIndices { writer.write(UInt32(index)) }
+        return Digest(of: writer.bytes).description
+    }
+
     private static let infinity = "infinity"
     private static let notANumber = "not a number"
 
@@ -44,6 +56,7 @@ package struct StepSummary: Codable, Equatable, Sendable {
         self.step = step
         skipped = false
         clipCount = 0
+        clips = Self.digest(ofClips: [])
         loss = 0
         maskedLanguageLoss = 0
         alignmentLoss = 0

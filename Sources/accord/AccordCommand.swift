@@ -14,7 +14,7 @@ struct AccordCommand: ParsableCommand {
             for any number of workers and whoever dies.
 
             Start here, on one machine:
-              accord synthesize --clips 1200 --out build/demo/clips
+              accord synthesize --clips 1400 --out build/demo/clips
               accord launch --config configs/demo.yaml --workers 2 --run build/demo/run
               accord evaluate --run build/demo/run
 

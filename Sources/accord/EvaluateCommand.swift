@@ -36,7 +36,10 @@ struct EvaluateCommand: ParsableCommand {
         }
 
         var step: UInt64
+        /// Clips with both modalities: queries and candidates.
         var clips: Int
+        /// Clips that lack their text.
+        var textlessClips: Int
         var unreadableClips: Int
         var chanceRecallAt1: Double
         var textToVideo: Direction
@@ -66,6 +69,9 @@ struct EvaluateCommand: ParsableCommand {
             print("\(name)   \(shares.joined(separator: "  "))  \(direction.medianRank)")
         }
         print("chance          \(Self.percent(report.chanceRecallAt1))")
+        if report.textlessClips > 0 {
+            print("\(report.textlessClips) clips have no text and were left out")
+        }
         if report.unreadableClips > 0 {
             print("\(report.unreadableClips) clips could not be read and were left out")
         }
@@ -102,8 +108,9 @@ struct EvaluateCommand: ParsableCommand {
         evaluator.add(rows)
         let metrics = evaluator.metrics()
         return Report(
-            step: checkpoint.step.number, clips: rows.count, unreadableClips: unreadable,
-            chanceRecallAt1: 1 / Double(max(1, rows.count)),
+            step: checkpoint.step.number, clips: metrics.pairCount,
+            textlessClips: metrics.leftOutCount, unreadableClips: unreadable,
+            chanceRecallAt1: 1 / Double(max(1, metrics.pairCount)),
             textToVideo: .init(metrics.textToVideo), videoToText: .init(metrics.videoToText))
     }
 

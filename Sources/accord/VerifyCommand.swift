@@ -19,7 +19,7 @@ struct VerifyCommand: ParsableCommand {
         if json {
             try printJSON(report)
         } else {
-            print("committed steps  \(report.committedSteps)")
+            print("committed steps  \(report.committedSteps) of \(report.stepCount)")
             print("finished epochs  \(report.finishedEpochs)")
             print("consumed clips   \(report.consumedClips), \(report.maskedClips) left out")
             print("checkpoints      \(report.checkpoints)")
@@ -30,6 +30,13 @@ struct VerifyCommand: ParsableCommand {
             throw ExitFailure(
                 .checkFailed, "the ledger is broken: \(report.problems.first ?? "")")
         }
-        if !json { print("The history is whole: every clip of every epoch was consumed once.") }
+        if !json { print(conclusion(report)) }
+    }
+
+    private func conclusion(_ report: VerificationReport) -> String {
+        if report.committedSteps == 0 { return "The history is empty: no step is committed yet." }
+        let isWhole = report.committedSteps == report.stepCount
+        let extent = isWhole ? "every epoch" : "all steps so far"
+        return "The history is whole: every clip of \(extent) was consumed exactly once."
     }
 }

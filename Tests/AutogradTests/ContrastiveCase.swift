@@ -36,8 +36,10 @@ extension OperationCase {
         let logits = Oracle.rows($0[0], width: 4).map { query in
             keys.map { Oracle.dot(query, $0) / Double(ContrastiveCase.temperature) }
         }
-        return [Oracle.crossEntropy(
-            logits, targets: ContrastiveCase.targets, weights: ContrastiveCase.weights,
-            excluded: ContrastiveCase.excluded)]
+        return [
+            Oracle.crossEntropy(
+                logits, targets: ContrastiveCase.targets, weights: ContrastiveCase.weights,
+                excluded: ContrastiveCase.excluded)
+        ]
     }
 }

@@ -5,9 +5,9 @@ import Tensors
 
 /// Value and pullback of an operation against the oracle and its central differences.
 ///
-/// The loss is the scalar product of the output with random numbers. The oracle is differentiated in
-/// double precision with a step of 1e-5, which leaves an error near 1e-10; so the tolerance is that
-/// of f32 sums of at most a few dozen terms: 2e-5 of the largest element.
+/// The loss is the scalar product of the output with random numbers. The oracle is differentiated
+/// in double precision with a step of 1e-5, which leaves an error near 1e-10; so the tolerance is
+/// that of f32 sums of at most a few dozen terms: 2e-5 of the largest element.
 struct GradientCheck {
     static let tolerance = 2e-5
 
@@ -42,6 +42,7 @@ struct GradientCheck {
     /// Output and gradients, on top of gradients that are 1 already.
     private func runTape() -> (output: [Float], gradients: [[Float]]) {
         let arena = Arena(chunkFloats: 1 << 12)
+        defer { withExtendedLifetime(arena) {} }
         let tape = Tape(arena: arena, recordsGradients: true)
         let variables = zip(operation.shapes, inputs).map { shape, values in
             let value = arena.allocate(shape)

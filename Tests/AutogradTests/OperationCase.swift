@@ -151,8 +151,10 @@ extension OperationCase {
         $0.softmaxCrossEntropy(
             logits: $1[0], targets: [17, 0, 2, 9], weights: [0.5, 0, 1, 0.25])
     } oracle: {
-        [Oracle.crossEntropy(
-            Oracle.rows($0[0], width: 18), targets: [17, 0, 2, 9], weights: [0.5, 0, 1, 0.25])]
+        let logits = Oracle.rows($0[0], width: 18)
+        return [
+            Oracle.crossEntropy(logits, targets: [17, 0, 2, 9], weights: [0.5, 0, 1, 0.25])
+        ]
     }
 
     static let weightedSum = OperationCase("weightedSum", [[1], [1], [1]]) {

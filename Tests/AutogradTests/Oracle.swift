@@ -12,7 +12,9 @@ enum Oracle {
         zip(a, b).reduce(0) { $0 + $1.0 * $1.1 }
     }
 
-    static func linear(_ x: [Double], _ weight: [Double], _ bias: [Double]?, input: Int) -> [Double] {
+    static func linear(
+        _ x: [Double], _ weight: [Double], _ bias: [Double]?, input: Int
+    ) -> [Double] {
         let outputs = rows(weight, width: input)
         return rows(x, width: input).flatMap { row in
             outputs.enumerated().map { dot(row, $0.element) + (bias?[$0.offset] ?? 0) }

@@ -26,6 +26,7 @@ struct TapeTests {
         _ operation: OperationCase, recording: Bool
     ) -> (bits: [UInt32], bytes: Int, hasGradient: Bool) {
         let arena = Arena()
+        defer { withExtendedLifetime(arena) {} }
         let tape = Tape(arena: arena, recordsGradients: recording)
         let inputs = operation.shapes.enumerated().map {
             leaf(numbers($0.element, seed: UInt64($0.offset)), $0.element, tape)
@@ -60,6 +61,7 @@ struct TapeTests {
 
     @Test func theGradientOfAValueUsedTwiceIsTheSum() {
         let tape = Tape(arena: Arena(), recordsGradients: true)
+        defer { withExtendedLifetime(tape) {} }
         let x = leaf([2], [1], tape)
 
         tape.backward(from: tape.weightedSum([(x, 3), (tape.weightedSum([(x, 5)]), 7)]))
@@ -69,6 +71,7 @@ struct TapeTests {
 
     @Test func aZeroRowStaysZeroWhenNormalized() {
         let tape = Tape(arena: Arena(), recordsGradients: true)
+        defer { withExtendedLifetime(tape) {} }
         let x = leaf([0, 0, 3, 4], [2, 2], tape)
         let y = tape.normalizeRows(x)
 
@@ -78,6 +81,7 @@ struct TapeTests {
     @Test func aQueryOfWeightZeroHasAGradientOfExactlyZeroAndTouchesNoOther() {
         func gradient(secondQuery: Float) -> [UInt32] {
             let tape = Tape(arena: Arena(), recordsGradients: true)
+            defer { withExtendedLifetime(tape) {} }
             var values = numbers([3, 4], seed: 9)
             values.replaceSubrange(4..<8, with: [Float](repeating: secondQuery, count: 4))
             let queries = leaf(values, [3, 4], tape)
@@ -95,6 +99,7 @@ struct TapeTests {
 
     @Test func aNotANumberSpreadsToTheLossAndTheGradient() {
         let tape = Tape(arena: Arena(), recordsGradients: true)
+        defer { withExtendedLifetime(tape) {} }
         let logits = leaf([1, .nan, 0.5], [1, 3], tape)
         let loss = tape.softmaxCrossEntropy(logits: logits, targets: [0], weights: [1])
         tape.backward(from: loss)

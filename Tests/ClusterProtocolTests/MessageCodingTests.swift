@@ -12,7 +12,8 @@ import Testing
     private static let fromWorkers: [WorkerMessage] = [
         .join(protocolVersion: 1, member, numericClass: "x86-64 AVX2"),
         .enter(dataFingerprint: [1, 2, 3], dataEndpoint: "tcp://10.0.0.1:6"),
-        .heartbeat(generation: Generation(4), applied: Step(8), activity: "computes"),
+        .heartbeat(
+            generation: Generation(4), applied: Step(8), isExchanging: true, activity: "waits"),
         .ready(
             Generation(5),
             WorkerProgress(
@@ -57,7 +58,8 @@ import Testing
 
     @Test func damagedMessagesNeverTrap() {
         var generator = SeededGenerator(seed: 3, purpose: .testing)
-        let originals = Self.fromWorkers.map { $0.encode() } + Self.fromCoordinator.map { $0.encode() }
+        let originals =
+            Self.fromWorkers.map { $0.encode() } + Self.fromCoordinator.map { $0.encode() }
         var refusedCount = 0
         for _ in 0..<20_000 {
             var bytes = originals[generator.next(below: originals.count)]

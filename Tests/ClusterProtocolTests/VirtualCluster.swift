@@ -11,6 +11,8 @@ final class VirtualCluster {
         /// Of control messages, in per cent.
         var lostPercent = 0
         var doubledPercent = 0
+        /// Of results that a member of an exchange waits for, in per mille.
+        var lostResultsPerMille = 0
         /// Moments at which a random worker dies without a word; another comes 20 ticks later.
         var workerDeaths: [Int] = []
         /// Moments at which one more worker starts.
@@ -28,6 +30,7 @@ final class VirtualCluster {
     struct Counts {
         var lost = 0
         var doubled = 0
+        var lostResults = 0
         var workerDeaths = 0
         var coordinatorDeaths = 0
         var secondAttempts = 0
@@ -117,8 +120,8 @@ final class VirtualCluster {
         coordinator = CoordinatorCore(
             .init(
                 welcome: welcome, dataFingerprint: [7], expectedWorkerCount: expectedWorkerCount,
-                startTimeoutTicks: 300, silenceTicksMax: 30, workerCountMax: 64,
-                dataEndpoint: "coordinator"),
+                startTimeoutTicks: 300, silenceTicksMax: 30, exchangeTicksMax: 50,
+                workerCountMax: 64, dataEndpoint: "coordinator"),
             restoring: log)
         tickCoordinator(life: coordinatorLife)
     }
@@ -173,6 +176,9 @@ final class VirtualCluster {
             masked.insert(clip)
         case .checkpoint(let step, _):
             log.checkpoint = step
+        case .numericClass(let name):
+            if log.numericClass != nil { fail("the numeric class twice") }
+            log.numericClass = name
         case .event:
             break
         }
@@ -345,6 +351,10 @@ final class VirtualCluster {
 
     private func complete(_ key: Exchange.Key, _ id: WorkerID) {
         guard let worker = workers[id] else { return }
+        if generator.next(below: 1000) < faults.lostResultsPerMille {
+            counts.lostResults += 1
+            return
+        }
         later(worker, 120) { [unowned self] worker in
             guard worker.exchange == key else { return }
             worker.exchange = nil

@@ -57,6 +57,7 @@ import Testing
             expectWhole(cluster, seed)
             total.lost += cluster.counts.lost
             total.doubled += cluster.counts.doubled
+            total.lostResults += cluster.counts.lostResults
             total.workerDeaths += cluster.counts.workerDeaths
             total.coordinatorDeaths += cluster.counts.coordinatorDeaths
             total.secondAttempts += cluster.counts.secondAttempts
@@ -65,6 +66,7 @@ import Testing
         }
         #expect(total.lost > 1000)
         #expect(total.doubled > 1000)
+        #expect(total.lostResults > 100)
         #expect(total.workerDeaths > 400)
         #expect(total.coordinatorDeaths > 200)
         #expect(total.secondAttempts > 400)
@@ -78,6 +80,7 @@ import Testing
         var faults = VirtualCluster.Faults()
         faults.lostPercent = generator.next(below: 4) * 3
         faults.doubledPercent = generator.next(below: 3) * 5
+        faults.lostResultsPerMille = generator.next(below: 3) * 10
         faults.workerDeaths = (0..<generator.next(below: 4)).map { _ in
             5 + generator.next(below: 120)
         }

@@ -48,8 +48,10 @@ import Testing
 
     /// Oracle: the model on one text or one clip at a time.
     private func alone(texts: [[Int32]], clips: [[UInt8]]) -> [Float] {
+        let arena = Arena()
+        defer { withExtendedLifetime(arena) {} }
         let context = ForwardContext(
-            tape: Tape(arena: Arena(), recordsGradients: false), layout: model.layout,
+            tape: Tape(arena: arena, recordsGradients: false), layout: model.layout,
             parameters: parameters, gradients: nil)
         let vectors = model.encodeApart(texts: texts, clips: clips, context)
         return Array((texts.isEmpty ? vectors.video : vectors.text).value.elements)
@@ -80,7 +82,9 @@ import Testing
     }
 
     @Test func vectorsHaveUnitLength() {
-        for vector in encode(microbatchSize: 4).flatMap({ [$0.text, $0.video] }).compactMap({ $0 }) {
+        let vectors = encode(microbatchSize: 4).flatMap { [$0.text, $0.video] }.compactMap { $0 }
+        #expect(vectors.count == 17)
+        for vector in vectors {
             #expect(abs(vector.reduce(0) { $0 + $1 * $1 } - 1) < 1e-5)
         }
     }

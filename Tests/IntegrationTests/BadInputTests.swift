@@ -191,6 +191,22 @@ import Testing
         expect(try launch(file, run: run), code: 67, saying: clips.folder.path, "has changed since")
     }
 
+    /// Another vocabulary of the same length would change the gradients unseen.
+    @Test func aChangedVocabularyIsRefusedAtResume() throws {
+        let clips = try workplace.copyOfClips()
+        let file = try workplace.writeConfiguration(
+            replacing: ["directory": clips.folder.path, "epochCount": "1"], named: "words.yaml")
+        let run = workplace.newRun()
+        let first = try launch(file, run: run)
+        #expect(first.exitCode == 0, "\(first.errors)")
+        let vocabulary = clips.folder.appending(path: "vocab.txt")
+        var tokens = try String(contentsOf: vocabulary, encoding: .utf8).split(separator: "\n")
+        tokens.swapAt(7, 8)
+        try tokens.joined(separator: "\n").write(to: vocabulary, atomically: true, encoding: .utf8)
+
+        expect(try launch(file, run: run), code: 67, saying: "has changed since", "vocabulary")
+    }
+
     @Test(arguments: ["status", "verify", "evaluate"])
     func aFolderThatIsNoRunIsRefused(_ command: String) throws {
         let outcome = try AccordProcess.run(

@@ -7,34 +7,33 @@ import Foundation
 final class Cluster {
     let workplace: Workplace
     let run: URL
-    let configuration: URL
+    private let listen: String
     private(set) var coordinator: AccordProcess
     private(set) var workers: [AccordProcess] = []
     /// Committed steps at the moment of each fault, for the assertion that it struck in mid-run.
     private(set) var strikes: [Int] = []
 
     init(
-        _ workplace: Workplace, workerCount: Int, configuration: URL? = nil, run: URL? = nil
+        _ workplace: Workplace, workerCount: Int, listen: String = "tcp://127.0.0.1:0"
     ) throws {
         self.workplace = workplace
-        self.configuration = configuration ?? workplace.configuration
-        self.run = run ?? workplace.newRun()
-        coordinator = try Self.startCoordinator(
-            workplace, self.configuration, self.run, workerCount)
+        self.listen = listen
+        run = workplace.newRun()
+        coordinator = try Self.startCoordinator(workplace, run, workerCount, listen)
     }
 
     private static func startCoordinator(
-        _ workplace: Workplace, _ configuration: URL, _ run: URL, _ workerCount: Int
+        _ workplace: Workplace, _ run: URL, _ workerCount: Int, _ listen: String
     ) throws -> AccordProcess {
         try AccordProcess(
             [
-                "coordinator", "--config", configuration.path, "--run", run.path,
-                "--listen", "tcp://127.0.0.1:0", "--workers", "\(workerCount)",
+                "coordinator", "--config", workplace.configuration.path, "--run", run.path,
+                "--listen", listen, "--workers", "\(workerCount)",
             ], logsIn: workplace.directory)
     }
 
     func addWorker(threads: Int = 1) throws {
-        let endpoint = try waitForEndpoint()
+        let endpoint = try waitForEndpoint().replacing("0.0.0.0", with: "127.0.0.1")
         workers.append(
             try AccordProcess(
                 ["worker", "--coordinator", endpoint, "--threads", "\(threads)"],
@@ -58,7 +57,7 @@ final class Cluster {
     }
 
     func restartCoordinator(workerCount: Int) throws {
-        coordinator = try Self.startCoordinator(workplace, configuration, run, workerCount)
+        coordinator = try Self.startCoordinator(workplace, run, workerCount, listen)
     }
 
     func killEverything() throws {

@@ -54,6 +54,20 @@ import Testing
         #expect(again.output.contains("state hash \(try SameBitsTests.reference.get())"))
     }
 
+    @Test func aSecondLaunchIsRefusedAndTheFirstGoesOn() throws {
+        let workplace = try Workplace.shared.get()
+        let run = workplace.newRun()
+        let first = try launch(workplace, run, workerCount: 2, threadCount: 1)
+        try waitForStep(2, of: first)
+        let second = try launch(workplace, run, workerCount: 2, threadCount: 1).wait()
+
+        #expect(second.exitCode == 67)
+        #expect(second.errors.contains("another coordinator already runs in \(run.path)"))
+        let outcome = try first.wait()
+        #expect(outcome.exitCode == 0, "\(outcome.errors)")
+        #expect(outcome.output.contains("state hash \(try SameBitsTests.reference.get())"))
+    }
+
     private func waitForStep(_ step: Int, of process: AccordProcess) throws {
         let deadline = Date().addingTimeInterval(60)
         while Date() < deadline {

@@ -66,6 +66,18 @@ import Testing
         try expectReference(cluster, strikeCount: 1)
     }
 
+    /// It tells no address under which its checkpoints are, so workers take the one they know.
+    @Test func aCoordinatorOfAllAddressesServesItsCheckpoint() throws {
+        let cluster = try Cluster(
+            Workplace.shared.get(), workerCount: 1, listen: "tcp://0.0.0.0:0")
+        try cluster.addWorker()
+
+        try cluster.strikeAtRandom(13) { try $0.killWorker(0) }
+        try cluster.addWorker()
+
+        try expectReference(cluster, strikeCount: 1)
+    }
+
     @Test func theCoordinatorKilledAndRestarted() throws {
         let cluster = try Cluster(Workplace.shared.get(), workerCount: 2)
         try cluster.addWorkers(2)

@@ -6,7 +6,7 @@ import Tensors
 
 /// Fixtures/transformer_layer.json, written by Fixtures/Generators/transformer_layer.py.
 struct LayerFixture: Decodable {
-    struct Case: Decodable {
+    struct Case: Decodable, Sendable {
         let normalization: String
         let width: Int
         let headCount: Int
@@ -54,6 +54,7 @@ struct LayerRun {
         }
         let gradients = FloatVector(count: layout.elementCount)
         let arena = Arena(chunkFloats: 1 << 10)
+        defer { withExtendedLifetime(arena) {} }
         _ = arena.allocate([leadingFloats])
         let tape = Tape(arena: arena, recordsGradients: true)
         let context = ForwardContext(

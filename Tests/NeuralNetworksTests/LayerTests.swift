@@ -12,6 +12,7 @@ struct LayerTests {
         let gradients = FloatVector(count: layout.elementCount)
         for index in 0..<6 { parameters.pointer[index] = Float(index) }
         let tape = Tape(arena: Arena(), recordsGradients: true)
+        defer { withExtendedLifetime((tape, gradients)) {} }
         let context = ForwardContext(
             tape: tape, layout: layout, parameters: parameters, gradients: gradients)
 

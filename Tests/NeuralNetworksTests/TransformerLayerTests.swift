@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-import Foundation
+import Dispatch
 import NeuralNetworks
+import Synchronization
 import Tensors
 import Testing
 
 struct TransformerLayerTests {
     /// Whether all elements agree within 1e-5 of the largest: some hundred f32 roundings.
-    private func agree(_ found: [Float], _ expected: [Double], scale: Double = 1) -> Bool {
-        let largest = expected.reduce(1e-2) { max($0, abs($1)) }
+    ///
+    /// - Parameter terms: numbers as large as those that were summed, where the sums may cancel.
+    private func agree(
+        _ found: [Float], _ expected: [Double], terms: [Double] = [], scale: Double = 1
+    ) -> Bool {
+        let largest = (expected + terms).reduce(0) { max($0, abs($1)) }
         return found.count == expected.count
             && zip(found, expected).allSatisfy {
                 abs(scale * Double($0.0) - $0.1) <= 1e-5 * largest
@@ -22,13 +27,26 @@ struct TransformerLayerTests {
         #expect(run.layout.entries.map(\.name).sorted() == fixture.parameters.keys.sorted())
         #expect(agree(run.output, fixture.output))
         #expect(fixture.gradients.count == run.layout.entries.count + 1)
-        for (name, expected) in fixture.gradients {
+        for (name, expected) in fixture.gradients where name != "layer.attention.key.bias" {
             #expect(agree(run.gradient(of: name), expected), "\(name)")
-            // A key bias moves all scores of a query alike, so its gradient is zero.
-            if name != "layer.attention.key.bias" {
-                #expect(!agree(run.gradient(of: name), expected, scale: 1.01), "\(name)")
-            }
+            #expect(!agree(run.gradient(of: name), expected, scale: 1.01), "\(name)")
         }
+    }
+
+    /// A key bias moves all scores of a query alike, so its gradient is zero: the gradients of the
+    /// keys, summed over the rows, cancel. The gradient of the key weight sums the same terms, times
+    /// an input of size 1, so its elements say how large they are.
+    @Test(arguments: [0, 1])
+    func theGradientOfTheKeyBiasCancels(_ index: Int) throws {
+        let fixture = try LayerFixture.load()[index]
+        let found = LayerRun(fixture).gradient(of: "layer.attention.key.bias")
+        let expected = try #require(fixture.gradients["layer.attention.key.bias"])
+        let terms = try #require(fixture.gradients["layer.attention.key.weight"])
+
+        #expect(found.count == fixture.width)
+        #expect(agree(found, expected, terms: terms))
+        // A hundredth of the terms left over would be seen.
+        #expect(!agree(found, terms.prefix(found.count).map { 0.01 * $0 }, terms: terms))
     }
 
     @Test func preAndPostNormalizationDiffer() throws {
@@ -40,7 +58,7 @@ struct TransformerLayerTests {
     @Test(arguments: [0, 1])
     func aLaneIsPureWhereverItLiesAndOnWhateverThreadItRuns(_ index: Int) throws {
         let fixture = try LayerFixture.load()[index]
-        func bits(_ run: LayerRun) -> [[UInt32]] {
+        @Sendable func bits(_ run: LayerRun) -> [[UInt32]] {
             [run.output, run.inputGradient, Array(run.parameterGradients.elements)]
                 .map { $0.map(\.bitPattern) }
         }
@@ -50,22 +68,13 @@ struct TransformerLayerTests {
             #expect(bits(LayerRun(fixture, leadingFloats: leadingFloats)) == reference)
         }
 
-        let results = ThreadResults()
+        let results = Mutex<[[[UInt32]]]>([])
         DispatchQueue.concurrentPerform(iterations: 8) { iteration in
-            results.append(bits(LayerRun(fixture, leadingFloats: 16 * iteration)))
+            let found = bits(LayerRun(fixture, leadingFloats: 16 * iteration))
+            results.withLock { $0.append(found) }
         }
-        #expect(results.values.count == 8)
-        #expect(results.values.allSatisfy { $0 == reference })
+        let found = results.withLock { $0 }
+        #expect(found.count == 8)
+        #expect(found.allSatisfy { $0 == reference })
     }
-}
-
-/// What threads have found.
-// Sendable: every access holds the lock.
-private final class ThreadResults: @unchecked Sendable {
-    private let lock = NSLock()
-    private var found: [[[UInt32]]] = []
-
-    var values: [[[UInt32]]] { lock.withLock { found } }
-
-    func append(_ result: [[UInt32]]) { lock.withLock { found.append(result) } }
 }

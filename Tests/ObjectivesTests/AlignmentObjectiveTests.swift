@@ -101,6 +101,7 @@ import Testing
     func lossAndGradientAreThoseOfTheFormula(_ example: Case) {
         let setup = Setup(example)
         let arena = Arena()
+        defer { withExtendedLifetime(arena) {} }
         let tape = Tape(arena: arena, recordsGradients: true)
         let gradient = arena.allocateZeroed([example.clips.count, Self.width])
         let queries = tape.parameter(value: Self.tensor(setup.queries, arena), gradient: gradient)

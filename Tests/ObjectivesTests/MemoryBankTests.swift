@@ -53,6 +53,7 @@ import Testing
     func holdsTheNewestKeysInTheirSlots(_ shape: Shape) {
         let total = shape.batches.reduce(0, +)
         let bank = Self.filled(shape)
+        defer { withExtendedLifetime(bank) {} }
 
         var expected: [Int: Int] = [:]
         for number in 0..<total where shape.capacity > 0 {
@@ -65,7 +66,8 @@ import Testing
         #expect(clips.count == expected.count)
         for (slot, number) in expected {
             #expect(Int(clips[slot]) == 10 * number)
-            #expect(Array(keys.rows(slot..<slot + 1).elements) == Self.entries(number..<number + 1)[0].key)
+            let key = Array(keys.rows(slot..<slot + 1).elements)
+            #expect(key == Self.entries(number..<number + 1)[0].key)
         }
     }
 

@@ -5,6 +5,7 @@ import Testing
 struct ArenaTests {
     @Test func tensorsAreAlignedAndDoNotOverlap() {
         let arena = Arena(chunkFloats: 256)
+        defer { withExtendedLifetime(arena) {} }
         let tensors = [1, 0, 15, 16, 17, 300, 200, 64].map { arena.allocate([$0]) }
         for (index, tensor) in tensors.enumerated() {
             for element in 0..<tensor.count { tensor.data[element] = Float(index) }
@@ -32,6 +33,7 @@ struct ArenaTests {
 
     @Test func zeroedMemoryIsZeroAlsoTheSecondTime() {
         let arena = Arena()
+        defer { withExtendedLifetime(arena) {} }
         arena.allocate([50]).data.update(repeating: 7, count: 50)
         arena.reset()
 
@@ -39,7 +41,9 @@ struct ArenaTests {
     }
 
     @Test func rowsAndShapesAreViews() {
-        let tensor = Arena().allocateZeroed([4, 3])
+        let arena = Arena()
+        defer { withExtendedLifetime(arena) {} }
+        let tensor = arena.allocateZeroed([4, 3])
         tensor.rows(1..<3).data[0] = 5
 
         #expect(tensor.data[3] == 5)

@@ -49,6 +49,18 @@ struct KernelTests {
         }
     }
 
+    /// The most by which a softmax may be wrong, relative, where |x - max| is `distance`.
+    ///
+    /// In units of 2^-24, half an ulp of 1: the rounded distance is off by its own size, which the
+    /// exponential passes on; the exponential itself by 2 ulp, that is 8. The sum has the same two
+    /// errors in the mean, weighted by the softmax p, where sum p |x - max| <= log(columns) (it is
+    /// the entropy less the logarithm of the sum), and one for each addition on the way of a term:
+    /// columns / 16 into its partial sum, then 16. The inverse and the product add one each.
+    private func softmaxErrorMax(distance: Double, columns: Int) -> Double {
+        let additions = Double(columns) / 16 + 16
+        return 0x1p-24 * (distance + 8 + log(Double(columns)) + 8 + additions + 2)
+    }
+
     @Test(arguments: [1, 2, 15, 16, 17, 50, 1000])
     func softmaxAgreesWithTheLibrary(columns: Int) {
         let x = numbers(3 * columns, -30...30, seed: UInt64(columns))
@@ -61,7 +73,9 @@ struct KernelTests {
             let sum = logits.reduce(0) { $0 + exp($1 - largest) }
             for column in 0..<columns {
                 let expected = exp(logits[column] - largest) / sum
-                #expect(abs(Double(y[row * columns + column]) / expected - 1) < 2e-6)
+                let error = abs(Double(y[row * columns + column]) / expected - 1)
+                let distance = largest - logits[column]
+                #expect(error <= softmaxErrorMax(distance: distance, columns: columns))
             }
         }
     }

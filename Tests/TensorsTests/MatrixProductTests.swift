@@ -19,10 +19,8 @@ struct MatrixProductTests {
         Shape(rows: 2, inner: 3, columns: 0),
     ]
 
-    private let arena = Arena()
-
     /// A random [rows, columns] inside wider rows.
-    private func matrix(_ rows: Int, _ columns: Int, seed: UInt64) -> Matrix {
+    private func matrix(_ rows: Int, _ columns: Int, seed: UInt64, in arena: Arena) -> Matrix {
         let width = columns + 3
         let memory = arena.allocate([max(1, rows), width])
         var generator = SeededGenerator(seed: seed, purpose: .testing)
@@ -39,15 +37,17 @@ struct MatrixProductTests {
 
     @Test(arguments: shapes, [0, 1, 2, 3])
     func aProductIsThatOfPlainLoops(_ shape: Shape, transposes: Int) {
+        let arena = Arena()
+        defer { withExtendedLifetime(arena) {} }
         let left: Factor =
             transposes & 1 == 0
-            ? .plain(matrix(shape.rows, shape.inner, seed: 1))
-            : .transposed(matrix(shape.inner, shape.rows, seed: 1))
+            ? .plain(matrix(shape.rows, shape.inner, seed: 1, in: arena))
+            : .transposed(matrix(shape.inner, shape.rows, seed: 1, in: arena))
         let right: Factor =
             transposes & 2 == 0
-            ? .plain(matrix(shape.inner, shape.columns, seed: 2))
-            : .transposed(matrix(shape.columns, shape.inner, seed: 2))
-        let target = matrix(shape.rows, shape.columns, seed: 3)
+            ? .plain(matrix(shape.inner, shape.columns, seed: 2, in: arena))
+            : .transposed(matrix(shape.columns, shape.inner, seed: 2, in: arena))
+        let target = matrix(shape.rows, shape.columns, seed: 3, in: arena)
         let width = target.leadingDimension
         let before = Array(UnsafeBufferPointer(start: target.data, count: shape.rows * width))
         multiply(left, right, into: target, scale: 0.5, keep: 0.25)
@@ -70,17 +70,22 @@ struct MatrixProductTests {
 
     @Test(arguments: [0, 4])
     func keepingNothingOverwritesEvenNotANumber(inner: Int) {
-        let target = matrix(2, 2, seed: 3)
+        let arena = Arena()
+        defer { withExtendedLifetime(arena) {} }
+        let target = matrix(2, 2, seed: 3, in: arena)
         for index in 0..<10 { target.data[index] = .nan }
         multiply(
-            .plain(matrix(2, inner, seed: 1)), .plain(matrix(inner, 2, seed: 2)), into: target)
+            .plain(matrix(2, inner, seed: 1, in: arena)),
+            .plain(matrix(inner, 2, seed: 2, in: arena)), into: target)
 
         #expect([0, 1, 5, 6].allSatisfy { target.data[$0].isFinite })
     }
 
     @Test func factorsThatDoNotFitTrap() async {
         await #expect(processExitsWith: .failure) {
-            let tensor = Arena().allocateZeroed([2, 3])
+            let arena = Arena()
+            defer { withExtendedLifetime(arena) {} }
+            let tensor = arena.allocateZeroed([2, 3])
             multiply(.plain(Matrix(tensor)), .plain(Matrix(tensor)), into: Matrix(tensor))
         }
     }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Datasets
+import Objectives
 import Primitives
 import Tensors
 import Testing
@@ -51,18 +52,32 @@ import Testing
         #expect(gradient.allSatisfy { $0 == 0 })
     }
 
-    /// Alignment alone: a row that lacks a modality changes no bit of the gradient, and only the
-    /// key of the view that it has is told.
+    /// Alignment alone: whatever the modality that is there looks like, no bit of the gradient
+    /// follows it, and only the key of its view is told.
     @Test(arguments: [5, 6])
     func aMissingModalityGivesNoGradientAndNoKey(clip: Int) {
         let replica = replica { $0.objectives.maskedLanguageWeight = 0 }
         let pairs = [1, 2].map(TinyRun.row)
+        let lone = TinyRun.row(clip)
+        let other = ClipRow(
+            clipIndex: clip,
+            frames: lone.frames.map {
+                DecodedClip(frames: $0.frames.reversed(), frameCount: $0.frameCount)
+            },
+            tokens: lone.tokens.reversed())
 
+        let with = compute(replica, microbatch(pairs + [lone]))
+        let withOther = compute(replica, microbatch(pairs + [other]))
         let without = compute(replica, microbatch(pairs))
-        let with = compute(replica, microbatch(pairs + [TinyRun.row(clip)]))
 
-        #expect(without.gradient.contains { $0 != 0 })
-        #expect(with.gradient == without.gradient)
+        #expect(with.gradient == withOther.gradient)
+        #expect(with.report != withOther.report)
+        // Another number of rows may change the last bits of a matrix product of the key encoder.
+        let largest = without.gradient.map(abs).max() ?? 0
+        #expect(largest > 0.01)
+        for (a, b) in zip(with.gradient, without.gradient) {
+            #expect(abs(a - b) <= 1e-5 * largest)
+        }
         #expect(with.report.textKeys.map(\.clipIndex) == (clip == 6 ? [1, 2, 6] : [1, 2]))
         #expect(with.report.videoKeys.map(\.clipIndex) == (clip == 5 ? [1, 2, 5] : [1, 2]))
     }
@@ -86,7 +101,7 @@ import Testing
         #expect(gradient.contains { $0 != 0 })
     }
 
-    /// Twice the rows in the step halve the weight of a lane, exactly, because it is a power of two.
+    /// Twice the rows in the step halve the weight of a lane.
     @Test func theWeightFollowsThePlannedRowsOfTheStep() {
         let replica = replica()
         let rows = [1, 2, 3].map(TinyRun.row)
@@ -116,8 +131,8 @@ import Testing
             let report = replica.computation().run(microbatch, workspace)
 
             #expect(report == expected.report)
-            #expect(
-                workspace.gradient.elements.map(\.bitPattern) == expected.gradient.map(\.bitPattern))
+            let bits = workspace.gradient.elements.map(\.bitPattern)
+            #expect(bits == expected.gradient.map(\.bitPattern))
         }
     }
 

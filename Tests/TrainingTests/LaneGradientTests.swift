@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Datasets
 import Models
+import Objectives
 import Primitives
 import Tensors
 import Testing
@@ -34,8 +35,9 @@ import Testing
     private func loss(_ parameters: FloatVector) -> Double {
         workspace.reset()
         let report = replica.computation(parameters).run(microbatch, workspace)
-        let language = 3.0 * 5 / 9 * 0.7 * report.maskedLanguageLoss / Double(report.chosenTokenCount)
-        return language + 3.0 / 9 * 1.3 * (report.textToVideoLoss + report.videoToTextLoss) / 2
+        let language = report.maskedLanguageLoss / Double(report.chosenTokenCount)
+        let alignment = (report.textToVideoLoss + report.videoToTextLoss) / 2
+        return 3.0 * 5 / 9 * 0.7 * language + 3.0 / 9 * 1.3 * alignment
     }
 
     /// Four-point central difference along a direction: error O(h^4), noise of single precision
@@ -101,7 +103,7 @@ import Testing
         workspace.reset()
         let report = replica.computation().run(microbatch, workspace)
 
-        #expect(report.rowCount == 4)
+        #expect(report.clipIndices == microbatch.rows.map(\.clipIndex))
         #expect(report.pairCount == 2)
         #expect(report.textKeys.map(\.clipIndex) == [1, 6, 2])
         #expect(report.videoKeys.map(\.clipIndex) == [1, 2, 5])

@@ -10,7 +10,7 @@ import Testing
 
     private static var full: LaneReport {
         var report = LaneReport()
-        report.rowCount = 4
+        report.clipIndices = [3, 0, 70_000, 8]
         report.maskedLanguageLoss = 12.25
         report.chosenTokenCount = 9
         report.textToVideoLoss = 3.5
@@ -41,6 +41,9 @@ import Testing
         }
     }
 
+    private static let fiveKeys = [MemoryBank.Entry](
+        repeating: .init(clipIndex: 1, key: [0, 0, 1]), count: 5)
+
     struct Wrong: Sendable, CustomTestStringConvertible {
         let name: String
         let change: @Sendable (inout LaneReport) -> Void
@@ -48,13 +51,13 @@ import Testing
     }
 
     @Test(arguments: [
-        Wrong(name: "too many rows") { $0.rowCount = 5 },
+        Wrong(name: "too many rows") { $0.clipIndices = [1, 2, 3, 4, 5] },
         Wrong(name: "too many pairs") { $0.pairCount = 5 },
         Wrong(name: "too many text keys") {
-            $0.textKeys = [MemoryBank.Entry](repeating: .init(clipIndex: 1, key: [0, 0, 1]), count: 5)
+            $0.textKeys = fiveKeys
         },
         Wrong(name: "too many video keys") {
-            $0.videoKeys = [MemoryBank.Entry](repeating: .init(clipIndex: 1, key: [0, 0, 1]), count: 5)
+            $0.videoKeys = fiveKeys
         },
         Wrong(name: "a short key") { $0.videoKeys = [.init(clipIndex: 1, key: [0, 1])] },
         Wrong(name: "a long key") { $0.textKeys = [.init(clipIndex: 1, key: [0, 1, 0, 0])] },
@@ -76,8 +79,9 @@ import Testing
 
     @Test func aNegativeClipIndexIsRefused() {
         var bytes = Self.full.encode()
-        // Behind five numbers and three losses comes the count of the text keys, then the first.
-        let offset = 4 + 8 + 4 + 8 + 8 + 4 + 4
+        // Behind the count of the clips and four clips, three losses and two numbers comes the count
+        // of the text keys, then the first.
+        let offset = 4 + 4 * 4 + 8 + 4 + 8 + 8 + 4 + 4
         #expect(bytes[offset..<offset + 4] == [0, 0, 0, 0])
         bytes[offset + 3] = 0x80
 
@@ -97,7 +101,7 @@ import Testing
             do {
                 let report = try LaneReport(decoding: damaged, Self.limits)
                 #expect(report.encode() == damaged)
-            } catch is MalformedBytes {
+            } catch {
                 refusedCount += 1
             }
         }

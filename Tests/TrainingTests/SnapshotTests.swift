@@ -122,6 +122,10 @@ import Testing
     @Test(arguments: [
         OtherRun(name: "another width") { $0.model.feedForwardWidth = 14 },
         OtherRun(name: "another depth") { $0.model.visionLayerCount = 2 },
+        OtherRun(name: "as many places, for texts and frames exchanged") {
+            $0.data.tokenCountMax = 2
+            $0.data.frameCount = 9
+        },
         OtherRun(name: "another bank") { $0.memoryBank.capacity = 11 },
         OtherRun(name: "another projection") { $0.model.projectionWidth = 6 },
     ])

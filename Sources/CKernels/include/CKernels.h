@@ -6,6 +6,7 @@
 #include "exact_sums.h"
 #include "normalization.h"
 #include "optimizer.h"
+#include "rounding.h"
 #include "rows.h"
 
 #endif

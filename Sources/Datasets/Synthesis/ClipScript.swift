@@ -31,8 +31,10 @@ struct ClipScript: Equatable, Sendable {
         let evidence = choices[generator.next(below: choices.count)]
         topic = evidence.topic
         subtopic = evidence.subtopic
-        let first = Self.scene(for: evidence, group: LabelRule.categories[category].group, &generator)
-        scenes = generator.nextBool(probability: 0.4)
+        let group = LabelRule.categories[category].group
+        let first = Self.scene(for: evidence, group: group, &generator)
+        scenes =
+            generator.nextBool(probability: 0.4)
             ? [first, Self.anyScene(&generator)] : [first]
         (width, height) = Self.sizes[generator.next(below: Self.sizes.count)]
         framesPerSecond = 10 + generator.next(below: 3)

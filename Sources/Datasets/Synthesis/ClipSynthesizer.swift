@@ -10,8 +10,8 @@ import Synchronization
 /// DIR/annotations/{labeled,unlabeled,test}.json    DIR/annotations/test_labels.csv
 /// DIR/videos/<last three characters of the id>/<id>.mp4    DIR/vocab.txt
 /// ```
-/// Everything is a function of the seed, byte for byte. Clips that are there already are kept, so an
-/// interrupted run is resumed by the same command; annotations are written last.
+/// Everything is a function of the seed, byte for byte. Clips that are there already are kept, so
+/// an interrupted run is resumed by the same command; annotations are written last.
 package struct ClipSynthesizer: Sendable {
     package struct Configuration: Sendable {
         package var clipCount: Int
@@ -170,14 +170,19 @@ package struct ClipSynthesizer: Sendable {
         let title: String
         let asr: String
         let ocr: [Recognised]
-        let category_id: String?
+        let category: String?
+
+        enum CodingKeys: String, CodingKey {
+            case id, title, asr, ocr
+            case category = "category_id"
+        }
 
         init(_ script: ClipScript, isLabeled: Bool) {
             id = script.id
             title = script.text.title
             asr = script.text.speech
             ocr = script.text.ocr.enumerated().map { Recognised(time: $0 * 2, text: $1) }
-            category_id = isLabeled ? LabelRule.categories[script.category].code : nil
+            category = isLabeled ? LabelRule.categories[script.category].code : nil
         }
     }
 

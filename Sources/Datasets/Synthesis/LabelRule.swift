@@ -11,8 +11,8 @@ import Primitives
 /// ```
 ///
 /// Seen: background is one of 8; the deciding attribute is the object's colour where the group has
-/// 16 categories or more, else shape, texture or motion, by the group's number mod 3. Said: topic is
-/// one of 12, subtopic one of 6; neither is ever shown. The stride is 5, or 7 in the group of 5.
+/// 16 categories or more, else shape, texture or motion, by the group's number mod 3. Said: topic
+/// is one of 12, subtopic one of 6; neither is ever shown. The stride is 5, or 7 in the group of 5.
 ///
 /// So the background leaves 12 of the 23 groups open and the topic 8; inside a group every subtopic
 /// and every value of the attribute leave several categories open. In a clip of two scenes their
@@ -121,7 +121,7 @@ enum LabelRule {
         return (0..<categoryCount).map { index in
             // Scatters the ranks over the groups; 73 has no divisor in common with 200.
             let rank = (index * 73 + 29) % categoryCount
-            sum += 1_000_000 * 16 / ((rank + 4) * (rank + 4) / 8 + 14 * (rank + 4))
+            sum += 1_000_000_000 / ((rank + 3) * (rank + 100))
             return sum
         }
     }()

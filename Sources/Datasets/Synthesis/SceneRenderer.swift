@@ -56,7 +56,8 @@ struct SceneRenderer {
                 let x = (Float(column) + 0.5 - centre.x) / radius
                 var (red, green, blue) = background
                 if abs(x) <= 1, abs(y) <= 1, contains(scene.shape, x, y) {
-                    (red, green, blue) = isDark(scene.texture, x, y)
+                    (red, green, blue) =
+                        isDark(scene.texture, x, y)
                         ? (colour.0 * 3 / 4, colour.1 * 3 / 4, colour.2 * 3 / 4) : colour
                 }
                 buffer[target] = UInt8(red)

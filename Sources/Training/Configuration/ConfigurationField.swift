@@ -23,7 +23,7 @@ struct ConfigurationField: Sendable {
         self.meaning = meaning
     }
 
-    /// "whole number 1...4096" and the like.
+    /// What the value must be: "whole number 1...4096" and the like.
     var rule: String {
         switch storage {
         case .integer(_, let range):
@@ -57,7 +57,8 @@ extension ConfigurationField {
 
     private static let top: [ConfigurationField] = [
         .init("seed", .integer(\.seed, 0...Int.max), "Decides every random choice of the run."),
-        .init("epochCount", .integer(\.epochCount, any), "Passes over the training split."),
+        .init(
+            "epochCount", .integer(\.epochCount, 1...1_000_000), "Passes over the training split."),
     ]
 
     private static let data: [ConfigurationField] = [
@@ -69,8 +70,11 @@ extension ConfigurationField {
         .init(
             "data.vocabulary", .text(\.data.vocabulary),
             "WordPiece vocabulary, one token per line, relative to the folder."),
-        .init("data.frameCount", .integer(\.data.frameCount, 1...256), "Frames per clip."),
-        .init("data.frameSize", .integer(\.data.frameSize, 16...1024), "Pixels per side."),
+        .init(
+            "data.frameCount", .integer(\.data.frameCount, 1...256),
+            "Frames per clip, evenly spaced."),
+        .init(
+            "data.frameSize", .integer(\.data.frameSize, 16...1024), "Pixels per side of a frame."),
         .init(
             "data.tokenCountMax", .integer(\.data.tokenCountMax, 8...4096),
             "Tokens per text at most, special tokens included."),
@@ -86,7 +90,9 @@ extension ConfigurationField {
     ]
 
     private static let model: [ConfigurationField] = [
-        .init("model.width", .integer(\.model.width, 8...16384), "Width of both towers."),
+        .init(
+            "model.width", .integer(\.model.width, 8...16384),
+            "Width of both towers, a multiple of model.headCount."),
         .init("model.layerCount", .integer(\.model.layerCount, 1...256), "Fusion layers."),
         .init("model.headCount", .integer(\.model.headCount, 1...256), "Attention heads."),
         .init(
@@ -95,7 +101,9 @@ extension ConfigurationField {
         .init(
             "model.visionLayerCount", .integer(\.model.visionLayerCount, 0...256),
             "Layers of the vision tower."),
-        .init("model.patchSize", .integer(\.model.patchSize, 1...256), "Pixels per patch side."),
+        .init(
+            "model.patchSize", .integer(\.model.patchSize, 1...256),
+            "Pixels per side of a patch; data.frameSize is a multiple of it."),
         .init(
             "model.projectionWidth", .integer(\.model.projectionWidth, 1...16384),
             "Length of the vectors that the contrastive loss compares."),
@@ -104,10 +112,11 @@ extension ConfigurationField {
     private static let objectives: [ConfigurationField] = [
         .init(
             "objectives.maskedLanguageWeight",
-            .number(\.objectives.maskedLanguageWeight, 0...1000), "Weight of the MLM loss."),
+            .number(\.objectives.maskedLanguageWeight, 0...1000),
+            "Weight of the masked language loss; 0 switches it off."),
         .init(
             "objectives.maskProbability", .number(\.objectives.maskProbability, 0...1),
-            "Share of tokens that MLM chooses."),
+            "Share of tokens that the masked language loss chooses."),
         .init(
             "objectives.alignmentWeight", .number(\.objectives.alignmentWeight, 0...1000),
             "Weight of the video-text contrastive loss; 0 switches it off."),
@@ -125,11 +134,19 @@ extension ConfigurationField {
     private static let training: [ConfigurationField] = [
         .init(
             "optimizer.learningRate", .number(\.optimizer.learningRate, 0...10),
-            "Peak learning rate."),
-        .init("optimizer.weightDecay", .number(\.optimizer.weightDecay, 0...10), "Of matrices."),
-        .init("optimizer.beta1", .number(\.optimizer.beta1, 0...0.99999), "First moment."),
-        .init("optimizer.beta2", .number(\.optimizer.beta2, 0...0.99999), "Second moment."),
-        .init("optimizer.epsilon", .number(\.optimizer.epsilon, 1e-12...1), "AdamW's epsilon."),
+            "Learning rate after the warm-up, before the cosine."),
+        .init(
+            "optimizer.weightDecay", .number(\.optimizer.weightDecay, 0...10),
+            "Decoupled weight decay of matrices; biases and norms do not decay."),
+        .init(
+            "optimizer.beta1", .number(\.optimizer.beta1, 0...0.99999),
+            "Decay of AdamW's first moment."),
+        .init(
+            "optimizer.beta2", .number(\.optimizer.beta2, 0...0.99999),
+            "Decay of AdamW's second moment."),
+        .init(
+            "optimizer.epsilon", .number(\.optimizer.epsilon, 1e-12...1),
+            "Added to the root of the second moment."),
         .init(
             "optimizer.warmUpSteps", .integer(\.optimizer.warmUpSteps, 0...Int.max),
             "Steps of linear warm-up before the cosine."),
@@ -143,9 +160,5 @@ extension ConfigurationField {
         .init(
             "cluster.stateHashEverySteps", .integer(\.cluster.stateHashEverySteps, any),
             "Steps between state hashes in the ledger."),
-        .init(
-            "cluster.coordinatorTimeoutSeconds",
-            .integer(\.cluster.coordinatorTimeoutSeconds, 1...86400),
-            "A worker that needs the coordinator gives up after so long."),
     ]
 }

@@ -24,15 +24,28 @@ extension RunConfiguration {
         do {
             root = try Yams.compose(yaml: text)
         } catch {
-            throw ExitFailure(.configurationInvalid, "\(file) is not YAML: \(error)")
+            throw ExitFailure(.configurationInvalid, Self.sentence(for: error, file: file))
         }
         guard let mapping = root?.mapping else {
             throw ExitFailure(
                 .configurationInvalid, "\(file) holds no keys; see docs/configuration.md")
         }
-        var seen: Set<String> = []
-        try read(mapping, section: "", file: file, seen: &seen)
+        try read(mapping, section: "", file: file)
         try validateTogether(file: file)
+    }
+
+    /// In our own words: the parser prints a picture of several lines.
+    private static func sentence(for error: any Error, file: String) -> String {
+        switch error as? YamlError {
+        case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _),
+            .composer(_, let problem, let mark, _):
+            "\(file), line \(mark.line): this is not YAML: \(problem)"
+        case .duplicatedKeysInMapping(let duplicates, let context):
+            "\(file), line \(context.mark.line): \(duplicates.joined(separator: ", ")) "
+                + "appears twice in one section"
+        default:
+            "\(file) is not YAML: \(error)"
+        }
     }
 
     /// The canonical file: every key, in a fixed order. Reading it gives an equal value.
@@ -60,7 +73,7 @@ extension RunConfiguration {
     }
 
     private mutating func read(
-        _ mapping: Node.Mapping, section: String, file: String, seen: inout Set<String>
+        _ mapping: Node.Mapping, section: String, file: String
     ) throws(ExitFailure) {
         for (keyNode, value) in mapping {
             let line = keyNode.mark?.line ?? value.mark?.line ?? 0
@@ -69,9 +82,6 @@ extension RunConfiguration {
                 throw ExitFailure(.configurationInvalid, "\(place): a key must be text")
             }
             let name = section.isEmpty ? key : "\(section).\(key)"
-            guard seen.insert(name).inserted else {
-                throw ExitFailure(.configurationInvalid, "\(place): \(name) appears twice")
-            }
             if let field = ConfigurationField.all.first(where: { $0.name == name }) {
                 try set(field, value, place: place)
             } else if Self.sections.contains(name) {
@@ -79,7 +89,7 @@ extension RunConfiguration {
                     throw ExitFailure(
                         .configurationInvalid, "\(place): \(name) needs indented keys below it")
                 }
-                try read(inner, section: name, file: file, seen: &seen)
+                try read(inner, section: name, file: file)
             } else {
                 throw ExitFailure(
                     .configurationInvalid,
@@ -93,9 +103,10 @@ extension RunConfiguration {
     ) throws(ExitFailure) {
         let given = node.scalar?.string
         func refuse() -> ExitFailure {
-            ExitFailure(
+            let found = given.map { $0.isEmpty ? "empty" : $0 } ?? "not a single value"
+            return ExitFailure(
                 .configurationInvalid,
-                "\(place): \(field.name) is \(given ?? "not a single value"), must be a \(field.rule)")
+                "\(place): \(field.name) is \(found), must be a \(field.rule)")
         }
         guard let given else { throw refuse() }
         switch field.storage {

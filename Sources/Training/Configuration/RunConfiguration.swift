@@ -53,7 +53,6 @@ package struct RunConfiguration: Sendable, Equatable {
 
     package struct Cluster: Sendable, Equatable {
         package var stateHashEverySteps = 10
-        package var coordinatorTimeoutSeconds = 60
     }
 
     package var seed = 2022

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes ../checkpoint_state.json: a checkpoint's state.bin, built with hashlib from its description.
+"""Writes ../checkpoint_state.json: a checkpoint's state.bin, built by hashlib from its description.
 
 Run:  python3 checkpoint_state.py      (standard library only)
 """

@@ -21,15 +21,18 @@ def text(value: str) -> bytes:
 def main() -> None:
     annotations = [
         {"id": "14567890123456789012", "title": "红烧肉 👩‍🍳", "asr": "今天", "category_id": "1203",
-         "ocr": [{"time": 0, "text": "第一步"}, {"time": 1500, "text": ""}, {"time": 3000, "text": "e\u0301"}]},
+         "ocr": [{"time": 0, "text": "第一步"}, {"time": 1500, "text": ""},
+                 {"time": 3000, "text": "e\u0301"}]},
         {"id": "77", "title": None, "asr": "", "ocr": None},
         {"id": "00000000000000000345"},
-        {"id": "9001", "title": "", "ocr": [None, {"time": 1}, {"time": 2, "text": None}], "unknown": 1},
+        {"id": "9001", "title": "", "ocr": [None, {"time": 1}, {"time": 2, "text": None}],
+         "unknown": 1},
     ]
     sizes = [10, 0, 3, 70000]
     hasher = hashlib.sha256()
     for annotation, size in zip(annotations, sizes):
-        ocr = [entry["text"] for entry in annotation.get("ocr") or [] if entry and entry.get("text")]
+        entries = annotation.get("ocr") or []
+        ocr = [entry["text"] for entry in entries if entry and entry.get("text")]
         for field in ("id", "title", "asr"):
             hasher.update(text(annotation.get(field) or ""))
         hasher.update(struct.pack("<I", len(ocr)) + b"".join(text(entry) for entry in ocr))

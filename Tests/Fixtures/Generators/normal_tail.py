@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Coefficients of accord_normal_tail in Sources/CKernels/exponential.h.
+"""Coefficients of accord_normal in Sources/CKernels/exponential.h.
 
 Fits exp(x^2 / 2) Q(x) = t P(t), t = 1 / (1 + x / 4), on 0 <= x <= 14 for the upper tail Q of the
 standard normal distribution, minimising the largest relative error (Lawson's iteration), then

@@ -43,7 +43,9 @@ def adamw(random):
 def rate(peak, warm_up, count, update):
     if update <= warm_up:
         return peak * update / warm_up
-    progress = min(1.0, (update - 1 - warm_up) / max(1, count - warm_up))
+    if update > count:
+        return 0.0
+    progress = (update - 1 - warm_up) / (count - warm_up)
     return peak * (1 + math.cos(math.pi * progress)) / 2
 
 

@@ -46,11 +46,15 @@ def fixed_texts() -> list[str]:
     return [
         "", " ", "\t\n\r", "unwanted running", "UNaffable!", "Café naïve ÜBUNG", "straße STRASSE",
         "美食教程：红烧肉，三分钟学会！", "短视频video分类2022", "猫and狗", "かがアガぱ", "[SEP] [CLS] [MASK] [PAD]",
-        "a[SEP]b", "##ing ing##", "a" * 100, "a" * 101, "cat" * 33 + "s", "cat" * 34, "q quick", "buzz",
-        "x\u0000y\ufffdz", "zero\u200bwidth", "soft\u00adhyphen", "non\u00a0breaking", "line\u2028end",
-        "ideo\u3000graphic", "\ufeffmark", "e\u0301e\u0300", "İstanbul ıI", "ΣΑΣ σας", "Ωmega Ångström Å",
+        "a[SEP]b", "##ing ing##", "a" * 100, "a" * 101, "cat" * 33 + "s", "cat" * 34, "q quick",
+        "buzz",
+        "x\u0000y\ufffdz", "zero\u200bwidth", "soft\u00adhyphen", "non\u00a0breaking",
+        "line\u2028end",
+        "ideo\u3000graphic", "\ufeffmark", "e\u0301e\u0300", "İstanbul ıI", "ΣΑΣ σας",
+        "Ωmega Ångström Å",
         "豈更\uf900\ufa0e", "𠀀𪜀", "㐀㐁", "가나다 한국어", "हिन्दी", "عَرَبِيّ", "👍🏽 ok 🇩🇪", "$100 + 5€ = ~x^2`|",
-        "a\u0301\u0323b", "ﬁne ﬂow", "①②③", "ＡＢＣ１２３", "…———", "don't won't", "user@mail.com http://x.y/z?q=1#f",
+        "a\u0301\u0323b", "ﬁne ﬂow", "①②③", "ＡＢＣ１２３", "…———", "don't won't",
+        "user@mail.com http://x.y/z?q=1#f",
         "tab\tnew\nline\r\nend", "\u0085next", "vertical\u000btab", "\u2329angle\u232a", "３分ですぐ。",
     ]
 
@@ -75,7 +79,8 @@ def random_texts() -> list[str]:
 
 def main() -> None:
     tokens = vocabulary()
-    model = WordPiece({t: i for i, t in enumerate(tokens)}, unk_token="[UNK]", max_input_chars_per_word=100)
+    model = WordPiece(
+        {t: i for i, t in enumerate(tokens)}, unk_token="[UNK]", max_input_chars_per_word=100)
     tokenizer = Tokenizer(model)
     tokenizer.normalizer = BertNormalizer(
         clean_text=True, handle_chinese_chars=True, strip_accents=True, lowercase=True)
@@ -84,7 +89,8 @@ def main() -> None:
              for text in fixed_texts() + random_texts()]
     result = {
         "generator": f"wordpiece.py, tokenizers {tokenizers.__version__}, "
-                     f"Python {platform.python_version()}, Unicode {unicodedata.unidata_version}, seed {SEED}",
+                     f"Python {platform.python_version()}, "
+                     f"Unicode {unicodedata.unidata_version}, seed {SEED}",
         "vocabulary": tokens,
         "cases": cases,
     }

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+import Checkpoints
+import ClusterProtocol
+import Logging
+import Primitives
+
+/// Ledger and files must tell of the same newest checkpoint. One that cannot be read any more is
+/// forgotten; one that was published in the moment of a crash, before the ledger heard of it, is
+/// entered.
+func reconcileCheckpoints(
+    _ store: CheckpointStore, _ ledger: Ledger, _ logger: Logger
+) throws(ExitFailure) {
+    let log = try ledger.restore()
+    do {
+        let newest = try store.newest()
+        for warning in newest?.warnings ?? [] { logger.warning("\(warning)") }
+        guard let newest else {
+            guard log.checkpoint > .initial else { return }
+            throw ExitFailure(
+                .checkpointCorrupt, "the checkpoints of this run are gone: \(store.directory)")
+        }
+        if newest.step < log.checkpoint {
+            try ledger.forgetCheckpoints(after: newest.step)
+        } else if newest.step > log.checkpoint,
+            log.stateHashes[newest.step] == newest.stateHash
+        {
+            try ledger.append(.checkpoint(step: newest.step, stateHash: newest.stateHash))
+        }
+    } catch let failure as ExitFailure {
+        throw failure
+    } catch {
+        throw ExitFailure(.checkpointCorrupt, "\(error)")
+    }
+}

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+import ClusterProtocol
+import Primitives
+import Testing
+
+/// Single decisions of the coordinator that whole runs seldom come to.
+@Suite struct CoordinatorCoreTests {
+    private static func configuration(_ workerCount: Int = 1) -> CoordinatorCore.Configuration {
+        .init(
+            welcome: Welcome(
+                run: RunID(1), configuration: "", laneCount: 4, stepCount: 100,
+                checkpointEverySteps: 10, stateHashEverySteps: 1),
+            dataFingerprint: [7], expectedWorkerCount: workerCount, startTimeoutTicks: 300,
+            silenceTicksMax: 30, exchangeTicksMax: 50, workerCountMax: 8,
+            dataEndpoint: "coordinator")
+    }
+
+    private static func member(_ number: UInt64) -> Member {
+        Member(
+            worker: WorkerID(number), dataEndpoint: "peer \(number)", threadCount: 1,
+            hostName: "host", processIdentifier: Int32(number))
+    }
+
+    private static func join(
+        _ number: UInt64, numericClass: String = "f32 A"
+    ) -> CoordinatorCore.Event {
+        .received(
+            .join(
+                protocolVersion: WorkerMessage.protocolVersion, member(number),
+                numericClass: numericClass),
+            from: WorkerID(number))
+    }
+
+    /// A cluster that runs, with the given members, after its first plan.
+    private static func running(_ numbers: [UInt64]) -> CoordinatorCore {
+        var core = CoordinatorCore(configuration(numbers.count))
+        for number in numbers {
+            _ = core.handle(join(number))
+            _ = core.handle(
+                .received(
+                    .enter(dataFingerprint: [7], dataEndpoint: "peer \(number)"),
+                    from: WorkerID(number)))
+        }
+        _ = core.handle(.tick)
+        for number in numbers { _ = core.handle(ready(number, generation: 1)) }
+        return core
+    }
+
+    private static func ready(_ number: UInt64, generation: UInt64) -> CoordinatorCore.Event {
+        .received(
+            .ready(
+                Generation(generation),
+                WorkerProgress(
+                    hasState: false, applied: .initial, attempt: 1, attemptScales: [],
+                    heldLanes: [])),
+            from: WorkerID(number))
+    }
+
+    private static func heartbeat(
+        _ number: UInt64, isExchanging: Bool, generation: UInt64
+    ) -> CoordinatorCore.Event {
+        .received(
+            .heartbeat(
+                generation: Generation(generation), applied: .initial, isExchanging: isExchanging,
+                activity: "computes"), from: WorkerID(number))
+    }
+
+    /// Ticks with a heartbeat of everybody in between; the directives of all of them.
+    private static func pass(
+        _ ticks: Int, _ core: inout CoordinatorCore, exchanging: [UInt64: Bool],
+        generation: UInt64 = 1
+    ) -> [CoordinatorCore.Directive] {
+        (0..<ticks).flatMap { _ in
+            exchanging.sorted { $0.key < $1.key }.flatMap {
+                core.handle(
+                    heartbeat($0.key, isExchanging: $0.value, generation: generation))
+            } + core.handle(.tick)
+        }
+    }
+
+    private static func prepares(_ directives: [CoordinatorCore.Directive]) -> Set<UInt64> {
+        Set(
+            directives.compactMap { directive in
+                if case .send(_, .prepare(let generation)) = directive {
+                    return generation.number
+                }
+                return nil
+            })
+    }
+
+    private static func stop(_ directives: [CoordinatorCore.Directive]) -> String? {
+        directives.lazy.compactMap { directive in
+            if case .send(_, .stop(let reason)) = directive { return reason }
+            return nil
+        }.first
+    }
+
+    @Test func anExchangeInWhichAllWaitIsGivenUpWithGrowingPatience() {
+        var core = Self.running([1, 2])
+
+        let early = Self.pass(50, &core, exchanging: [1: true, 2: true])
+        #expect(Self.prepares(early) == [])
+        let late = Self.pass(1, &core, exchanging: [1: true, 2: true])
+        #expect(Self.prepares(late) == [2])
+
+        let again = Self.ready
+        for number in [1, 2] as [UInt64] { _ = core.handle(again(number, 2)) }
+        let patient = Self.pass(100, &core, exchanging: [1: true, 2: true], generation: 2)
+        #expect(Self.prepares(patient) == [])
+        let over = Self.pass(1, &core, exchanging: [1: true, 2: true], generation: 2)
+        #expect(Self.prepares(over) == [3])
+    }
+
+    @Test func whoComputesIsWaitedForAndNamed() {
+        var core = Self.running([1, 2])
+
+        let directives = Self.pass(400, &core, exchanging: [1: true, 2: false])
+
+        #expect(Self.prepares(directives) == [])
+        #expect(
+            core.snapshot.waitingFor == [
+                "step 1 waits for worker 0000000000000002 on host (process 2), which computes"
+            ])
+    }
+
+    @Test func aPlanThatGotLostIsRepeatedToWhoAsks() {
+        var core = Self.running([1, 2])
+
+        let answer = core.handle(Self.ready(2, generation: 1))
+
+        guard case .send(WorkerID(2), .begin(let plan)) = answer.first else {
+            Issue.record("\(answer)")
+            return
+        }
+        #expect(plan.generation == Generation(1) && plan.members.count == 2)
+        #expect(answer.count == 1)
+        #expect(core.handle(Self.ready(2, generation: 0)).isEmpty)
+    }
+
+    @Test func checkpointsThatFailInARowEndTheRun() {
+        var core = Self.running([1])
+        func fail(_ count: Int) -> String? {
+            let directives = (0..<count).flatMap { _ in
+                core.handle(.checkpointFailed(step: Step(10), reason: "write x: disk full"))
+            }
+            return Self.stop(directives)
+        }
+
+        #expect(fail(29) == nil)
+        _ = core.handle(.checkpointPublished(step: Step(10), stateHash: [1]))
+        #expect(fail(29) == nil)
+        #expect(fail(1)?.contains("disk full, 30 times in a row") == true)
+    }
+
+    @Test func aConsumedClipThatCannotBeReadAgainEndsTheRun() {
+        var log = CoordinatorLog()
+        log.committed = Step(12)
+        log.checkpoint = Step(10)
+        log.masked = [MaskedClip(step: Step(11), clipIndex: 3)]
+        log.generation = Generation(1)
+        log.members = [Self.member(1)]
+        var core = CoordinatorCore(Self.configuration(), restoring: log)
+        func unreadable(_ clipIndex: Int) -> [CoordinatorCore.Directive] {
+            let clip = MaskedClip(step: Step(11), clipIndex: clipIndex)
+            return core.handle(
+                .received(.clipUnreadable(clip, reason: "a.mp4: gone"), from: WorkerID(1)))
+        }
+
+        #expect(Self.stop(unreadable(3)) == nil, "it was left out the first time, too")
+        #expect(Self.stop(unreadable(4))?.contains("a.mp4: gone") == true)
+    }
+
+    @Test func aRestartedCoordinatorKeepsTheNumericClassOfTheRun() {
+        var log = CoordinatorLog()
+        log.numericClass = "f32 A"
+        var core = CoordinatorCore(Self.configuration(), restoring: log)
+
+        let refused = core.handle(Self.join(1, numericClass: "f32 B"))
+        let welcomed = core.handle(Self.join(2, numericClass: "f32 A"))
+
+        guard case .send(_, .rejected(let reason)) = refused.first else {
+            Issue.record("\(refused)")
+            return
+        }
+        #expect(reason.contains("\"f32 B\"") && reason.contains("\"f32 A\""))
+        #expect(welcomed == [.send(WorkerID(2), .welcome(Self.configuration().welcome))])
+    }
+
+    @Test func theClassOfACandidateThatLeftBindsNobody() {
+        var core = CoordinatorCore(Self.configuration(2))
+        _ = core.handle(Self.join(1, numericClass: "f32 B"))
+        _ = core.handle(.received(.leave(reason: "changed my mind"), from: WorkerID(1)))
+
+        let welcomed = core.handle(Self.join(2, numericClass: "f32 A"))
+
+        #expect(welcomed == [.send(WorkerID(2), .welcome(Self.configuration(2).welcome))])
+    }
+}

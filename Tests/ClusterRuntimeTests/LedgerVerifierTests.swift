@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+import ClusterProtocol
+import ClusterRuntime
+import Datasets
+import Foundation
+import GRDB
+import Primitives
+import Testing
+import Training
+
+/// Ledgers written step by step, some of them tampered with afterwards.
+@Suite struct LedgerVerifierTests {
+    private static let clipCount = 50
+    private static let stepCount = 12
+
+    /// A run directory with a ledger of 12 steps: 3 epochs of 4 steps, 50 clips, batches of 16.
+    private final class Bench {
+        let path = FileManager.default.temporaryDirectory
+            .appending(path: "verifier-\(UUID())").path
+        var configuration = RunConfiguration()
+        var directory: RunDirectory { RunDirectory(path) }
+
+        init() throws {
+            configuration.seed = 3
+            configuration.epochCount = 3
+            configuration.data.directory = "clips"
+            configuration.lanes.count = 4
+            configuration.lanes.microbatchSize = 4
+            try directory.prepare(configuration)
+        }
+
+        deinit { try? FileManager.default.removeItem(atPath: path) }
+
+        var order: SampleOrder {
+            SampleOrder(
+                seed: 3, clipCount: clipCount, laneCount: 4, microbatchSize: 4)
+        }
+
+        func clips(_ step: Step) -> [Int] {
+            (0..<4).flatMap { order.clips(step: step, lane: $0) }
+        }
+
+        func write(
+            steps: some Sequence<Int> = 1...stepCount, masked: [MaskedClip] = [],
+            consumed: (Step, [Int]) -> [Int] = { $1 }
+        ) throws {
+            let ledger = try Ledger(path: directory.ledgerPath)
+            _ = try ledger.register(
+                .init(
+                    id: RunID(1), clipCount: clipCount, stepCount: stepCount, fingerprint: [1]))
+            for clip in masked { try ledger.append(.masked(clip, reason: "damaged")) }
+            for step in steps.map({ Step(UInt64($0)) }) {
+                let clips = consumed(step, clips(step))
+                let payload = """
+                    {"alignmentLoss":0,"clipCount":\(clips.count),\
+                    "clips":"\(StepSummary.digest(ofClips: clips))","gradientNorm":0,\
+                    "learningRate":0,"loss":0,"maskedLanguageLoss":0,"skipped":false,\
+                    "step":\(step)}
+                    """
+                try ledger.append(
+                    .committed(
+                        StepReport(
+                            generation: Generation(1), step: step, skipped: false, attempts: 1,
+                            stateHash: [UInt8](repeating: UInt8(step.number), count: 32),
+                            payload: Array(payload.utf8))))
+            }
+        }
+
+        func tamper(_ sql: String) throws {
+            try DatabaseQueue(path: directory.ledgerPath).write { try $0.execute(sql: sql) }
+        }
+    }
+
+    @Test func aWholeRunIsValid() throws {
+        let bench = try Bench()
+        try bench.write()
+
+        let report = try LedgerVerifier.verify(bench.path)
+
+        #expect(report.problems == [])
+        #expect(report.isValid)
+        #expect(report.committedSteps == 12)
+        #expect(report.finishedEpochs == 3)
+        #expect(report.consumedClips == 3 * Self.clipCount)
+        #expect(report.stateHash == String(repeating: "0c", count: 32))
+    }
+
+    @Test func aRunWithoutStepsIsValid() throws {
+        let bench = try Bench()
+        try bench.write(steps: [])
+
+        #expect(try LedgerVerifier.verify(bench.path).isValid)
+    }
+
+    @Test func aMaskedClipIsNotMissed() throws {
+        let bench = try Bench()
+        let step = Step(6)
+        let clip = bench.clips(step)[5]
+        try bench.write(masked: [MaskedClip(step: step, clipIndex: clip)]) { at, clips in
+            at == step ? clips.filter { $0 != clip } : clips
+        }
+
+        let report = try LedgerVerifier.verify(bench.path)
+
+        #expect(report.problems == [])
+        #expect(report.finishedEpochs == 3)
+        #expect(report.consumedClips == 3 * Self.clipCount - 1)
+        #expect(report.maskedClips == 1)
+    }
+
+    @Test func aClipThatWasLostIsNoticed() throws {
+        let bench = try Bench()
+        try bench.write { step, clips in step == Step(7) ? Array(clips.dropLast()) : clips }
+
+        let report = try LedgerVerifier.verify(bench.path)
+
+        #expect(report.problems.count == 1)
+        #expect(report.problems.first?.contains("step 7 of epoch 1 consumed other clips") == true)
+    }
+
+    @Test func aClipThatWasRepeatedIsNoticed() throws {
+        let bench = try Bench()
+        let first = bench.clips(Step(1))[0]
+        try bench.write { step, clips in step == Step(2) ? [first] + clips.dropFirst() : clips }
+
+        #expect(try LedgerVerifier.verify(bench.path).problems.count == 1)
+    }
+
+    @Test func aClipThatWasMaskedAndConsumedIsNoticed() throws {
+        let bench = try Bench()
+        let clip = MaskedClip(step: Step(3), clipIndex: bench.clips(Step(3))[0])
+        try bench.write(masked: [clip])
+
+        #expect(try !LedgerVerifier.verify(bench.path).isValid)
+    }
+
+    @Test(arguments: [
+        (sql: "UPDATE step SET stateHash = x'00' WHERE number = 5", step: 5),
+        (sql: "UPDATE step SET skipped = 1 WHERE number = 2", step: 2),
+        (sql: "UPDATE step SET generation = 9 WHERE number = 12", step: 12),
+        (sql: "UPDATE step SET hash = x'1234' WHERE number = 8", step: 8),
+    ])
+    func aTamperedRowIsNamed(_ change: (sql: String, step: Int)) throws {
+        let bench = try Bench()
+        try bench.write()
+        try bench.tamper(change.sql)
+
+        let report = try LedgerVerifier.verify(bench.path)
+
+        #expect(!report.isValid)
+        #expect(report.problems.first?.hasPrefix("step \(change.step): its hash") == true)
+    }
+
+    @Test func aRemovedRowIsNamed() throws {
+        let bench = try Bench()
+        try bench.write()
+        try bench.tamper("DELETE FROM step WHERE number = 4")
+
+        let report = try LedgerVerifier.verify(bench.path)
+
+        #expect(report.problems.contains { $0.hasPrefix("step 5: step 3 precedes it") })
+    }
+
+    @Test func aCheckpointWithAnotherHashIsNamed() throws {
+        let bench = try Bench()
+        try bench.write()
+        try bench.tamper("INSERT INTO checkpoint VALUES (10, x'77')")
+
+        let report = try LedgerVerifier.verify(bench.path)
+
+        #expect(report.problems == ["the checkpoint of step 10 has another state hash"])
+    }
+
+    @Test func anotherFolderIsNoRun() {
+        let failure = #expect(throws: ExitFailure.self) { try LedgerVerifier.verify("/nowhere") }
+        #expect(failure?.reason == .runDirectoryRefused)
+        #expect(failure?.message.contains("/nowhere") == true)
+    }
+}

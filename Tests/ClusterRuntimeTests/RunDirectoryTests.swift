@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import Primitives
+import Testing
+import Training
+
+@testable import ClusterRuntime
+
+@Suite struct RunDirectoryTests {
+    private let folder: RunFolder
+
+    init() throws { folder = try RunFolder() }
+
+    private func failure(
+        _ reason: ExitReason, _ body: () throws -> Void
+    ) throws -> ExitFailure {
+        let failure = try #require(throws: ExitFailure.self, performing: body)
+        #expect(failure.reason == reason)
+        return failure
+    }
+
+    // MARK: - Configuration
+
+    @Test func theSameConfigurationIsAcceptedAgainAndReadsBack() throws {
+        try folder.directory.prepare(RunFolder.configuration)
+
+        #expect(try folder.directory.configuration() == RunFolder.configuration)
+        #expect(FileManager.default.fileExists(atPath: folder.directory.logsPath))
+    }
+
+    @Test func anotherConfigurationIsRefusedWithTheKeysThatDiffer() throws {
+        var other = RunFolder.configuration
+        other.seed += 1
+        other.lanes.count *= 2
+
+        let failure = try failure(.runDirectoryRefused) {
+            try folder.directory.prepare(other)
+        }
+
+        #expect(failure.message.contains(folder.path))
+        #expect(failure.message.contains("seed: 2022 -> 2023; lanes.count: 8 -> 16. "))
+        #expect(try folder.directory.configuration() == RunFolder.configuration)
+    }
+
+    @Test func aConfigurationThatCannotBeReadIsNamed() throws {
+        try folder.write("lanes: [", to: folder.directory.configurationPath)
+
+        let failure = try failure(.configurationInvalid) {
+            try folder.directory.prepare(RunFolder.configuration)
+        }
+
+        #expect(failure.message.contains(folder.directory.configurationPath))
+    }
+
+    @Test func aFolderThatCannotBeCreatedIsNamed() throws {
+        let inside = RunDirectory("\(folder.directory.configurationPath)/run")
+
+        let failure = try failure(.storageFailed) { try inside.prepare(RunFolder.configuration) }
+
+        #expect(failure.message.contains(inside.logsPath))
+    }
+
+    @Test func aFolderWithoutALedgerIsNoRun() throws {
+        _ = try failure(.runDirectoryRefused) { try folder.directory.requireExisting() }
+
+        _ = try Ledger(path: folder.directory.ledgerPath)
+
+        try folder.directory.requireExisting()
+    }
+
+    // MARK: - Lock
+
+    @Test func aSecondDescriptorDoesNotGetTheLock() throws {
+        let first = try folder.directory.lock()
+
+        let failure = try failure(.runDirectoryRefused) { _ = try folder.directory.lock() }
+        #expect(failure.message.contains("another coordinator already runs in \(folder.path)"))
+
+        close(first)
+        close(try folder.directory.lock())
+    }
+
+    @Test func anotherProcessDoesNotGetTheLock() async throws {
+        let lock = try folder.directory.lock()
+        defer { close(lock) }
+
+        await #expect(processExitsWith: .exitCode(67)) { [path = folder.path as String] in
+            do throws(ExitFailure) {
+                _ = try RunDirectory(path).lock()
+            } catch {
+                exit(error.reason.rawValue)
+            }
+        }
+    }
+
+    @Test func theLockGoesWithItsProcess() async throws {
+        await #expect(processExitsWith: .exitCode(0)) { [path = folder.path as String] in
+            _ = try RunDirectory(path).lock()
+        }
+
+        close(try folder.directory.lock())
+    }
+
+    @Test func aLockThatCannotBeWrittenIsNamed() throws {
+        let failure = try failure(.storageFailed) { _ = try RunDirectory("/nowhere").lock() }
+        #expect(failure.message.contains("/nowhere/coordinator.lock: No such file"))
+    }
+
+    // MARK: - Endpoint
+
+    @Test func theEndpointReadsBack() throws {
+        #expect(folder.directory.endpoint() == nil)
+        let endpoint = RunDirectory.Endpoint(
+            control: "tcp://10.0.0.1:7077", data: "tcp://10.0.0.1:41234", processIdentifier: 77)
+
+        try folder.directory.writeEndpoint(endpoint)
+
+        #expect(folder.directory.endpoint() == endpoint)
+    }
+
+    /// Written by another version, or torn by a full disk.
+    @Test(arguments: ["", "{", "[]", #"{"control": "tcp://h:1"}"#])
+    func anEndpointThatCannotBeReadIsAsGoodAsNone(_ text: String) throws {
+        try folder.write(text, to: folder.directory.endpointPath)
+
+        #expect(folder.directory.endpoint() == nil)
+    }
+}
