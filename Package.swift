@@ -42,6 +42,7 @@ let package = Package(
         .systemLibrary(name: "CZeroMQ", providers: [.apt(["libzmq3-dev"])]),
         .systemLibrary(
             name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+        .target(name: "COneDNN", linkerSettings: [.linkedLibrary("dnnl")]),
         .target(
             name: "CFFmpeg",
             linkerSettings: ["avformat", "avcodec", "swscale", "avutil"].map {
@@ -56,7 +57,7 @@ let package = Package(
         floor("Hashing", [crypto]),
 
         // Floor 2
-        floor("Tensors", ["Primitives", "CKernels", "COpenBLAS"]),
+        floor("Tensors", ["Primitives", "CKernels", "COpenBLAS", "COneDNN"]),
         floor("Messaging", ["Primitives", "CZeroMQ"]),
         floor("Media", ["CFFmpeg"]),
         floor("ClusterProtocol", ["Primitives"]),

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-import COpenBLAS
 
 /// A matrix in memory for a product: leading dimension is the distance between rows, in floats.
 package struct Matrix {
@@ -28,27 +27,20 @@ package enum Factor {
     case plain(Matrix)
     case transposed(Matrix)
 
-    fileprivate var matrix: Matrix {
+    var matrix: Matrix {
         switch self {
         case .plain(let matrix), .transposed(let matrix): matrix
         }
     }
 
-    fileprivate var flag: CBLAS_TRANSPOSE {
-        switch self {
-        case .plain: CblasNoTrans
-        case .transposed: CblasTrans
-        }
-    }
-
-    fileprivate var rowCount: Int {
+    var rowCount: Int {
         switch self {
         case .plain(let matrix): matrix.rowCount
         case .transposed(let matrix): matrix.columnCount
         }
     }
 
-    fileprivate var columnCount: Int {
+    var columnCount: Int {
         switch self {
         case .plain(let matrix): matrix.columnCount
         case .transposed(let matrix): matrix.rowCount
@@ -58,8 +50,7 @@ package enum Factor {
 
 /// target = scale * left * right + keep * target, on the calling thread alone.
 ///
-/// Determinism: bit-identical for equal inputs on one kind of processor; OpenBLAS runs single
-/// threaded, see `configureSingleThreadedBLAS`.
+/// Determinism: bit-identical for equal inputs on one kind of processor, see `numericClass`.
 /// - Parameter keep: 0 overwrites the target (which may then be uninitialised), 1 adds to it.
 package func multiply(
     _ left: Factor, _ right: Factor, into target: Matrix, scale: Float = 1, keep: Float = 0
@@ -71,13 +62,9 @@ package func multiply(
         "[\(left.rowCount), \(inner)] x [\(right.rowCount), \(right.columnCount)] is not "
             + "[\(target.rowCount), \(target.columnCount)]")
     guard target.rowCount > 0, target.columnCount > 0 else { return }
-    cblas_sgemm(
-        CblasRowMajor, left.flag, right.flag, blasint(target.rowCount),
-        blasint(target.columnCount), blasint(inner), scale, left.matrix.data,
-        blasint(max(1, left.matrix.leadingDimension)), right.matrix.data,
-        blasint(max(1, right.matrix.leadingDimension)), keep, target.data,
-        blasint(target.leadingDimension))
+    if inner > 0, MatrixBackend.own == .oneDNN {
+        MatrixBackend.multiplyByOneDNN(left, right, target, scale, keep)
+    } else {
+        MatrixBackend.multiplyByOpenBLAS(left, right, target, scale, keep)
+    }
 }
-
-/// Lanes run on one thread each, so OpenBLAS must not start its own. Call once, before any lane.
-package func configureSingleThreadedBLAS() { openblas_set_num_threads(1) }
