@@ -107,6 +107,15 @@ let package = Package(
             ],
             swiftSettings: strict),
 
+        // Benchmarks: beside the floors, for they measure all of them.
+        .executableTarget(
+            name: "benchmarks",
+            dependencies: [
+                "Primitives", "Tensors", "Collectives", "Autograd", "Optimizers",
+                "NeuralNetworks", "Models", "Objectives", argumentParser,
+            ],
+            path: "Benchmarks", swiftSettings: strict),
+
         // Tests
         tests(of: "Primitives"),
         tests(of: "Hashing"),
@@ -115,7 +124,7 @@ let package = Package(
         tests(of: "Media", ["Primitives"]),
         tests(of: "ClusterProtocol", ["Primitives"]),
         tests(of: "Collectives", ["Primitives", "CKernels"]),
-        tests(of: "Autograd", ["Primitives", "Tensors"]),
+        tests(of: "Autograd", ["Primitives", "CKernels", "Tensors"]),
         tests(of: "Optimizers", ["Tensors"]),
         tests(of: "Datasets", ["Primitives", "Hashing", "Media"]),
         tests(of: "Tokenization", ["Primitives"]),

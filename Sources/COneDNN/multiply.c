@@ -19,7 +19,7 @@ typedef struct {
     AccordProduct product;
     bool is_used;
     dnnl_primitive_t primitive;
-    dnnl_memory_t memories[4];  // left, right, target, scratch
+    dnnl_memory_t memories[5];  // left, right, target, bias, scratch
 } Entry;
 
 typedef struct {
@@ -39,7 +39,8 @@ static void empty(Table *table) {
     for (int slot = 0; slot < SLOT_COUNT; slot++) {
         Entry *entry = &table->entries[slot];
         if (!entry->is_used) continue;
-        for (int i = 0; i < 4; i++) dnnl_memory_destroy(entry->memories[i]);
+        for (int i = 0; i < 5; i++)
+            if (entry->memories[i]) dnnl_memory_destroy(entry->memories[i]);
         dnnl_primitive_destroy(entry->primitive);
         entry->is_used = false;
     }
@@ -142,15 +143,17 @@ static dnnl_status_t set_attributes(dnnl_primitive_attr_t attributes, float scal
 }
 
 static dnnl_status_t create_description(dnnl_primitive_desc_t *result,
-                                        const OwnedDescription *matrices,
+                                        const OwnedDescription *matrices, bool has_bias,
                                         dnnl_primitive_attr_t attributes) {
 #if DNNL_VERSION_MAJOR >= 3
-    return dnnl_matmul_primitive_desc_create(result, engine, matrices[0], matrices[1], NULL,
-                                             matrices[2], attributes);
+    return dnnl_matmul_primitive_desc_create(result, engine, matrices[0], matrices[1],
+                                             has_bias ? matrices[3] : NULL, matrices[2],
+                                             attributes);
 #else
     dnnl_matmul_desc_t operation;
     dnnl_status_t status =
-        dnnl_matmul_desc_init(&operation, &matrices[0], &matrices[1], NULL, &matrices[2]);
+        dnnl_matmul_desc_init(&operation, &matrices[0], &matrices[1],
+                              has_bias ? &matrices[3] : NULL, &matrices[2]);
     if (status != dnnl_success) return status;
     return dnnl_primitive_desc_create(result, &operation, attributes, engine, NULL);
 #endif
@@ -174,9 +177,11 @@ static dnnl_status_t build(Table *table, Entry *entry, const OwnedDescription *m
     dnnl_status_t status = dnnl_primitive_attr_create(&attributes);
     if (status == dnnl_success)
         status = set_attributes(attributes, entry->product.scale, entry->product.keep);
-    if (status == dnnl_success) status = create_description(&description, matrices, attributes);
+    if (status == dnnl_success)
+        status = create_description(&description, matrices, entry->product.has_bias, attributes);
     if (status == dnnl_success) status = dnnl_primitive_create(&entry->primitive, description);
-    for (int i = 0; i < 3 && status == dnnl_success; i++)
+    int matrix_count = entry->product.has_bias ? 4 : 3;
+    for (int i = 0; i < matrix_count && status == dnnl_success; i++)
         status = dnnl_memory_create(&entry->memories[i], borrow(&matrices[i]), engine,
                                     DNNL_MEMORY_NONE);
     if (status == dnnl_success) {
@@ -184,7 +189,7 @@ static dnnl_status_t build(Table *table, Entry *entry, const OwnedDescription *m
             dnnl_primitive_desc_query_md(description, dnnl_query_scratchpad_md, 0);
         status = reserve_scratch(table, dnnl_memory_desc_get_size(scratch));
         if (status == dnnl_success)
-            status = dnnl_memory_create(&entry->memories[3], scratch, engine, DNNL_MEMORY_NONE);
+            status = dnnl_memory_create(&entry->memories[4], scratch, engine, DNNL_MEMORY_NONE);
     }
     dnnl_primitive_desc_destroy(description);
     dnnl_primitive_attr_destroy(attributes);
@@ -194,11 +199,13 @@ static dnnl_status_t build(Table *table, Entry *entry, const OwnedDescription *m
 static dnnl_status_t create(Table *table, Entry *entry, const AccordProduct *product) {
     memset(entry, 0, sizeof *entry);
     entry->product = *product;
-    const AccordMatrix *parts[3] = {&product->left, &product->right, &product->target};
-    OwnedDescription matrices[3];
+    const AccordMatrix bias = {ACCORD_FLOAT32, 1, product->target.columns,
+                               product->target.columns, 1};
+    const AccordMatrix *parts[4] = {&product->left, &product->right, &product->target, &bias};
+    OwnedDescription matrices[4];
     int described = 0;
     dnnl_status_t status = dnnl_success;
-    while (described < 3 && status == dnnl_success) {
+    while (described < 4 && status == dnnl_success) {
         status = describe(&matrices[described], parts[described]);
         if (status == dnnl_success) described++;
     }
@@ -209,7 +216,7 @@ static dnnl_status_t create(Table *table, Entry *entry, const AccordProduct *pro
         table->entry_count++;
         return status;
     }
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < 5; i++)
         if (entry->memories[i]) dnnl_memory_destroy(entry->memories[i]);
     if (entry->primitive) dnnl_primitive_destroy(entry->primitive);
     return status;
@@ -242,6 +249,7 @@ static Entry *find(Table *table, const AccordProduct *product, dnnl_status_t *st
     copy_fields(&key.target, &product->target);
     key.scale = product->scale;
     key.keep = product->keep;
+    key.has_bias = product->has_bias;
     size_t slot = slot_of(&key);
     while (table->entries[slot].is_used) {
         if (memcmp(&table->entries[slot].product, &key, sizeof key) == 0)
@@ -257,23 +265,24 @@ static Entry *find(Table *table, const AccordProduct *product, dnnl_status_t *st
 }
 
 int accord_onednn_multiply(const AccordProduct *product, const void *left, const void *right,
-                           void *target) {
+                           const float *bias, void *target) {
     Table *table = own_table();
     if (!table) return engine_status != dnnl_success ? engine_status : dnnl_out_of_memory;
     dnnl_status_t status = dnnl_success;
     Entry *entry = find(table, product, &status);
     if (!entry) return status;
-    void *handles[4] = {(void *)left, (void *)right, target, table->scratch};
-    for (int i = 0; i < 4 && status == dnnl_success; i++)
+    const int names[5] = {DNNL_ARG_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DST, DNNL_ARG_BIAS,
+                          DNNL_ARG_SCRATCHPAD};
+    void *handles[5] = {(void *)left, (void *)right, target, (void *)bias, table->scratch};
+    dnnl_exec_arg_t arguments[5];
+    int count = 0;
+    for (int i = 0; i < 5 && status == dnnl_success; i++) {
+        if (!entry->memories[i]) continue;
         status = dnnl_memory_set_data_handle(entry->memories[i], handles[i]);
+        arguments[count++] = (dnnl_exec_arg_t){names[i], entry->memories[i]};
+    }
     if (status != dnnl_success) return status;
-    const dnnl_exec_arg_t arguments[4] = {
-        {DNNL_ARG_SRC, entry->memories[0]},
-        {DNNL_ARG_WEIGHTS, entry->memories[1]},
-        {DNNL_ARG_DST, entry->memories[2]},
-        {DNNL_ARG_SCRATCHPAD, entry->memories[3]},
-    };
-    status = dnnl_primitive_execute(entry->primitive, table->stream, 4, arguments);
+    status = dnnl_primitive_execute(entry->primitive, table->stream, count, arguments);
     return status == dnnl_success ? dnnl_stream_wait(table->stream) : status;
 }
 

@@ -8,12 +8,12 @@ import COpenBLAS
 /// not train together.
 package func numericClass() -> String {
     if MatrixBackend.own == .oneDNN {
-        return "f32 \(String(cString: accord_onednn_description()))"
+        return String(cString: accord_onednn_description())
     }
     let core = openblas_get_corename().map { String(cString: $0) } ?? "unknown"
     let configuration = openblas_get_config().map { String(cString: $0) } ?? "unknown"
     let version = configuration.split(separator: " ").prefix(2).joined(separator: " ")
-    return "f32 \(version) \(core)"
+    return "\(version) \(core)"
 }
 
 /// Call first on every thread that computes: a library may have changed how numbers are rounded.

@@ -25,6 +25,9 @@ package final class Replica: @unchecked Sendable {
     /// Of the query encoder, laid out by `model.layout`; for evaluation and export between steps.
     package let parameters: FloatVector
     let keyParameters: FloatVector
+    /// What lanes multiply in bf16: both encoders' parameters, rounded after every change of them;
+    /// not part of the state, because it follows from it.
+    private let rounded: (query: BFloatVector, key: BFloatVector)?
     let optimizer: AdamW
     package internal(set) var textBank: MemoryBank
     package internal(set) var videoBank: MemoryBank
@@ -53,6 +56,9 @@ package final class Replica: @unchecked Sendable {
         parameters = FloatVector(count: count)
         keyParameters = FloatVector(count: count)
         gradient = FloatVector(count: count)
+        rounded =
+            configuration.precision == .bf16
+            ? (BFloatVector(count: count), BFloatVector(count: count)) : nil
         let settings = configuration.optimizer
         optimizer = AdamW(
             .init(
@@ -73,6 +79,21 @@ package final class Replica: @unchecked Sendable {
         scales = [UInt8](repeating: 0, count: model.layout.entries.count)
         model.layout.initialize(parameters, seed: UInt64(configuration.seed))
         keyParameters.copy(from: parameters)
+        roundParameters()
+    }
+
+    func roundParameters() {
+        rounded?.query.round(parameters)
+        rounded?.key.round(keyParameters)
+    }
+
+    /// What lanes and evaluation read.
+    package var laneParameters: LaneParameters {
+        LaneParameters(parameters, rounded: rounded?.query)
+    }
+
+    package var laneKeyParameters: LaneParameters {
+        LaneParameters(keyParameters, rounded: rounded?.key)
     }
 
     package var elementCount: Int { model.layout.elementCount }
@@ -93,8 +114,8 @@ package final class Replica: @unchecked Sendable {
     ) -> Bool {
         workspace.reset()
         let computation = LaneComputation(
-            configuration: configuration, model: model, parameters: parameters,
-            keyParameters: keyParameters, textBank: textBank, videoBank: videoBank,
+            configuration: configuration, model: model, parameters: laneParameters,
+            keyParameters: laneKeyParameters, textBank: textBank, videoBank: videoBank,
             maskedLanguage: maskedLanguage)
         let report = computation.run(microbatch, workspace)
         return accumulator.add(
@@ -119,6 +140,7 @@ package final class Replica: @unchecked Sendable {
             update(reduced, &summary)
             follow(
                 keyParameters, parameters, momentum: configuration.memoryBank.encoderMomentum)
+            roundParameters()
             textBank.enqueue(reports.flatMap(\.textKeys), step: reduced.step)
             videoBank.enqueue(reports.flatMap(\.videoKeys), step: reduced.step)
         }

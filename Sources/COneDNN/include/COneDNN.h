@@ -19,14 +19,16 @@ typedef struct {
     int64_t column_stride;
 } AccordMatrix;
 
-/// target = scale * left * right + keep * target, accumulated in f32. Both factors have the same
-/// element; the target has it too, or is f32.
+/// target = scale * left * right + bias + keep * target, accumulated in f32. Both factors have the
+/// same element; the target has it too, or is f32. A bias, f32, has one number per column.
 typedef struct {
     AccordMatrix left;
     AccordMatrix right;
     AccordMatrix target;
     float scale;
     float keep;
+    /// Only with a scale of 1.
+    int64_t has_bias;
 } AccordProduct;
 
 /// Computes the product on the calling thread alone. Kernels are generated once per product and
@@ -34,7 +36,7 @@ typedef struct {
 ///
 /// Returns 0, or oneDNN's status with `accord_onednn_failure` telling what it refused.
 int accord_onednn_multiply(const AccordProduct *product, const void *left, const void *right,
-                           void *target);
+                           const float *bias, void *target);
 
 /// Text for a status that `accord_onednn_multiply` returned.
 const char *accord_onednn_failure(int status);
