@@ -125,7 +125,7 @@ let package = Package(
         tests(of: "ClusterProtocol", ["Primitives"]),
         tests(of: "Collectives", ["Primitives", "CKernels"]),
         tests(of: "Autograd", ["Primitives", "CKernels", "Tensors"]),
-        tests(of: "Optimizers", ["Tensors"]),
+        tests(of: "Optimizers", ["Primitives", "CKernels", "Tensors"]),
         tests(of: "Datasets", ["Primitives", "Hashing", "Media"]),
         tests(of: "Tokenization", ["Primitives"]),
         tests(of: "Checkpoints", ["Primitives"]),

@@ -5,6 +5,7 @@ import Foundation
 import Models
 import Optimizers
 import Primitives
+import Synchronization
 import Tensors
 
 /// Runs whole steps and prints what they cost, beside the machine's own rate of products.
@@ -93,26 +94,51 @@ final class StepBenchmark {
         loss = losses.elements.reduce(0, +) / Float(lanes.count)
     }
 
+    /// As `Replica` does it, in ranges of as many threads as there are lanes.
     private func apply(_ number: Int) {
         let layout = work.model.layout
+        let maxima = accumulator.contribution().maxima
         let reduced = ReducedStep(
             key: AccumulationKey(step: Step(UInt64(number)), attempt: 1), scales: scales,
-            exchanged: .init(
-                sums: accumulator.sums, maxima: accumulator.contribution().maxima, reports: []))
-        for (index, entry) in layout.entries.enumerated() {
-            reduced.dequantise(
-                entry.range, factor: rule.meanFactor(remembered: scales[index]),
-                into: gradient.pointer + entry.offset)
+            exchanged: .init(sums: accumulator.sums, maxima: maxima, reports: []))
+        let factors = scales.map { rule.meanFactor(remembered: $0) }
+        let norm = GradientNorm(gradient)
+        let sums = Mutex([Double](repeating: 0, count: norm.blockCount))
+        forEachPiece { [gradient] range in
+            for (index, entry) in layout.entries.enumerated() {
+                let part = entry.range.clamped(to: range)
+                guard !part.isEmpty else { continue }
+                reduced.dequantise(
+                    part, factor: factors[index], into: gradient.pointer + part.lowerBound)
+            }
+            let block = range.lowerBound / GradientNorm.blockElements
+            let sum = norm.sumOfSquares(ofBlock: block)
+            sums.withLock { $0[block] = sum }
         }
-        let norm = gradientNorm(gradient)
-        optimizer.update(
-            parameters, gradient: gradient, layout: layout,
-            .init(
-                number: UInt64(number), learningRate: 1e-4,
-                gradientScale: norm > 1 ? Float(1 / norm) : 1))
-        scales = rule.remembered(after: scales, maxima: reduced.maxima)
-        follow(keyParameters, parameters, momentum: 0.995)
-        roundParameters()
+        let total = GradientNorm.norm(sums.withLock { $0 })
+        var followers = AdamW.Followers()
+        followers.keyEncoder = (keyParameters, 0.995)
+        followers.rounded = rounded?.query
+        followers.roundedKeyEncoder = rounded?.key
+        let update = AdamW.Update(
+            number: UInt64(number), learningRate: 1e-4,
+            gradientScale: total > 1 ? Float(1 / total) : 1)
+        forEachPiece { [optimizer, parameters, gradient, followers] range in
+            optimizer.update(
+                parameters, gradient: gradient, layout: layout, update, in: range, followers)
+        }
+        scales = rule.remembered(after: scales, maxima: maxima)
+    }
+
+    private func forEachPiece(_ body: @Sendable (Range<Int>) -> Void) {
+        let size = GradientNorm.blockElements
+        let count = gradient.count
+        let threads = lanes.count
+        DispatchQueue.concurrentPerform(iterations: threads) { thread in
+            for start in stride(from: thread * size, to: count, by: threads * size) {
+                body(start..<min(count, start + size))
+            }
+        }
     }
 
     private func roundParameters() {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "bfloat.h"
+#include "bfloat_conversion.h"
 
 #include "dispatch.h"
 #include "nonlinearities.h"
