@@ -40,7 +40,9 @@ extension Tape {
             let pullback = AttentionPullback(
                 weights: weights, scratch: AttentionScratch(heads, precision: precision, arena),
                 factors: factors, outputGradient: factor(gradient),
-                gradients: (query.gradient, key.gradient, value.gradient))
+                // In the order of their use: they may be one variable.
+                value: gradientToWrite(value), query: gradientToWrite(query),
+                key: gradientToWrite(key))
             heads.forEach { pullback.run($0) }
         }
         return output
@@ -52,30 +54,34 @@ private struct AttentionPullback {
     let scratch: AttentionScratch
     let factors: (query: Matrix, key: Matrix, value: Matrix)
     let outputGradient: Matrix
-    let gradients: (query: Tensor?, key: Tensor?, value: Tensor?)
+    let value: (gradient: Tensor, isBegun: Bool)?
+    let query: (gradient: Tensor, isBegun: Bool)?
+    let key: (gradient: Tensor, isBegun: Bool)?
 
     /// With P the weights: dV += Pᵀ dO; dP = dO Vᵀ; dS = softmax pullback; dQ += dS K / sqrt(H);
     /// dK += dSᵀ Q / sqrt(H).
     func run(_ head: AttentionHeads.Head) {
         let outputGradient = head.slice(outputGradient)
-        if let target = gradients.value {
+        if let value {
             multiply(
                 .transposed(weights.kept(of: head)), .plain(outputGradient),
-                into: head.slice(Matrix(target)), keep: 1)
+                into: head.slice(Matrix(value.gradient)), keep: value.isBegun ? 1 : 0)
         }
         let weightGradient = scratch.weightGradient(of: head)
         multiply(
             .plain(outputGradient), .transposed(head.slice(factors.value)), into: weightGradient)
         let scores = scratch.scoreGradient(of: head, weights)
-        if let target = gradients.query {
+        if let query {
             multiply(
-                .plain(scores), .plain(head.slice(factors.key)), into: head.slice(Matrix(target)),
-                scale: weights.scale, keep: 1)
+                .plain(scores), .plain(head.slice(factors.key)),
+                into: head.slice(Matrix(query.gradient)), scale: weights.scale,
+                keep: query.isBegun ? 1 : 0)
         }
-        if let target = gradients.key {
+        if let key {
             multiply(
                 .transposed(scores), .plain(head.slice(factors.query)),
-                into: head.slice(Matrix(target)), scale: weights.scale, keep: 1)
+                into: head.slice(Matrix(key.gradient)), scale: weights.scale,
+                keep: key.isBegun ? 1 : 0)
         }
     }
 }

@@ -32,8 +32,9 @@ extension Tape {
             loss += accord_cross_entropy(place, columns, Int(targets[row]), weights[row])
         }
         output.value.data[0] = Float(loss)
-        record(output) { gradient in
-            logits.gradient?.add(logitGradient, scale: gradient.data[0])
+        record(output) { [self] gradient in
+            guard let target = gradientToAdd(logits) else { return }
+            accord_add_scaled(target.data, logitGradient.data, gradient.data[0], target.count)
         }
         return output
     }
@@ -74,8 +75,8 @@ extension Tape {
             candidates.fillExcluded(of: row, start, 0)
         }
         output.value.data[0] = Float(loss)
-        record(output) { gradient in
-            guard let target = queries.gradient else { return }
+        record(output) { [self] gradient in
+            guard let target = gradientToAdd(queries) else { return }
             candidates.forEachBlock { block, range in  // dq += dlogits K / temperature
                 multiply(
                     .plain(Self.columns(range, of: logits)), .plain(Matrix(block)),

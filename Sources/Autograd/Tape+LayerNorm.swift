@@ -21,12 +21,14 @@ extension Tape {
         accord_layer_norm(
             shape, x.value.data, scale.value.data, bias.value.data, output.value.data, means.data,
             inverseDeviations.data)
-        record(output) { gradient in
+        record(output) { [self] gradient in
             let inputs = AccordLayerNormInputs(
                 x: x.value.data, scale: scale.value.data, means: means.data,
                 inverse_deviations: inverseDeviations.data, dy: gradient.data)
+            let target = gradientToWrite(x)
             accord_layer_norm_backward(
-                shape, inputs, x.gradient?.data, scale.gradient?.data, bias.gradient?.data)
+                shape, inputs, target?.gradient.data, target?.isBegun ?? true,
+                gradientToAdd(scale)?.data, gradientToAdd(bias)?.data)
         }
         return output
     }
@@ -41,8 +43,8 @@ extension Tape {
         let output = result(x.shape, of: [x])
         let inverseNorms = arena.allocate([shape.rows])
         accord_normalize(shape, x.value.data, output.value.data, inverseNorms.data)
-        record(output) { gradient in
-            guard let target = x.gradient else { return }
+        record(output) { [self] gradient in
+            guard let target = gradientToAdd(x) else { return }
             accord_normalize_backward(
                 shape, output.value.data, inverseNorms.data, gradient.data, target.data)
         }

@@ -23,7 +23,7 @@ extension Tape {
             multiply(.plain(factor(x)), .transposed(factor(weight)), into: target)
         }
         record(output) { [self] gradient in
-            if let target = bias?.gradient {
+            if let target = bias.flatMap(gradientToAdd) {
                 accord_add_columns(
                     gradient.data, target.data, gradient.rowCount, gradient.columnCount)
             }
@@ -47,7 +47,7 @@ extension Tape {
             record(output) { [self] gradient in
                 // The input of GELU becomes its gradient.
                 accord_gelu_gradient(gradient.data, input.data, rows * width)
-                if let target = bias.gradient {
+                if let target = gradientToAdd(bias) {
                     accord_add_columns(input.data, target.data, rows, width)
                 }
                 linearPullback(Matrix(input), x: x, weight: weight)
@@ -60,7 +60,8 @@ extension Tape {
         record(output) { [self] gradient in
             let inputGradient = arena.allocateBFloat([rows, width])
             accord_gelu_gradient_bfloat(
-                gradient.data, input.data, inputGradient.data, bias.gradient?.data, rows, width)
+                gradient.data, input.data, inputGradient.data, gradientToAdd(bias)?.data, rows,
+                width)
             linearPullback(Matrix(inputGradient), x: x, weight: weight)
         }
         return output
@@ -73,8 +74,8 @@ extension Tape {
     package func gelu(_ x: Variable) -> Variable {
         let output = result(x.shape, of: [x])
         accord_gelu(x.value.data, output.value.data, x.value.count)
-        record(output) { gradient in
-            guard let target = x.gradient else { return }
+        record(output) { [self] gradient in
+            guard let target = gradientToAdd(x) else { return }
             accord_gelu_backward(x.value.data, gradient.data, target.data, x.value.count)
         }
         return output
@@ -90,13 +91,15 @@ extension Tape {
 
     /// dx += dy W; dW += dyᵀ x.
     private func linearPullback(_ gradient: Matrix, x: Variable, weight: Variable) {
-        if let target = x.gradient {
+        if let (target, isBegun) = gradientToWrite(x) {
             multiply(
-                .plain(gradient), .plain(factor(weight)), into: Matrix(target), keep: 1)
+                .plain(gradient), .plain(factor(weight)), into: Matrix(target),
+                keep: isBegun ? 1 : 0)
         }
-        if let target = weight.gradient {
+        if let (target, isBegun) = gradientToWrite(weight) {
             multiply(
-                .transposed(gradient), .plain(factor(x)), into: Matrix(target), keep: 1)
+                .transposed(gradient), .plain(factor(x)), into: Matrix(target),
+                keep: isBegun ? 1 : 0)
         }
     }
 }

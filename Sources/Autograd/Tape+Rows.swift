@@ -21,8 +21,8 @@ extension Tape {
             (output.value.data + position * width)
                 .update(from: x.value.data + Int(row) * width, count: width)
         }
-        record(output) { gradient in
-            guard let target = x.gradient else { return }
+        record(output) { [self] gradient in
+            guard let target = gradientToAdd(x) else { return }
             for (position, row) in rows.enumerated() {
                 accord_add(
                     target.data + Int(row) * width, gradient.data + position * width, width)
@@ -43,12 +43,10 @@ extension Tape {
             (output.value.data + offset).update(from: part.value.data, count: part.value.count)
             offset += part.value.count
         }
-        record(output) { gradient in
+        record(output) { [self] gradient in
             var offset = 0
             for part in parts {
-                if let target = part.gradient {
-                    accord_add(target.data, gradient.data + offset, part.value.count)
-                }
+                add(Tensor(data: gradient.data + offset, shape: part.shape), to: part)
                 offset += part.value.count
             }
         }
@@ -72,8 +70,8 @@ extension Tape {
                     1 / Float(rows.count), width)
             }
         }
-        record(output) { gradient in
-            guard let target = x.gradient else { return }
+        record(output) { [self] gradient in
+            guard let target = gradientToAdd(x) else { return }
             for sequence in 0..<layout.count {
                 let rows = layout.rows(of: sequence)
                 for row in rows {

@@ -9,9 +9,9 @@ extension Tape {
         let output = result(left.shape, of: [left, right])
         output.value.data.update(from: left.value.data, count: left.value.count)
         accord_add(output.value.data, right.value.data, right.value.count)
-        record(output) { gradient in
-            if let target = left.gradient { accord_add(target.data, gradient.data, target.count) }
-            if let target = right.gradient { accord_add(target.data, gradient.data, target.count) }
+        record(output) { [self] gradient in
+            add(gradient, to: left)
+            add(gradient, to: right)
         }
         return output
     }
@@ -23,9 +23,9 @@ extension Tape {
         precondition(terms.allSatisfy { $0.value.value.count == 1 }, "only scalars are summed")
         let output = result([1], of: terms.map(\.value))
         output.value.data[0] = terms.reduce(0) { $0 + $1.weight * $1.value.value.data[0] }
-        record(output) { gradient in
+        record(output) { [self] gradient in
             for (value, weight) in terms {
-                value.gradient?.data[0] += weight * gradient.data[0]
+                gradientToAdd(value)?.data[0] += weight * gradient.data[0]
             }
         }
         return output

@@ -9,21 +9,32 @@ package struct Variable {
     package let rounded: BFloatTensor?
     /// Nil for constants and when the tape does not record. Always f32.
     package let gradient: Tensor?
+    /// Where the tape notes whether the gradient was begun; nil for leaves, which hold numbers.
+    let slot: Int?
     package let shape: [Int]
 
+    /// A leaf.
     package init(value: Tensor, rounded: BFloatTensor? = nil, gradient: Tensor?) {
-        full = value
-        self.rounded = rounded
-        self.gradient = gradient
-        shape = value.shape
+        self.init(
+            full: value, rounded: rounded, gradient: gradient, slot: nil, shape: value.shape)
     }
 
-    /// A value that goes into products alone.
-    package init(rounded: BFloatTensor, gradient: Tensor?) {
-        full = nil
+    init(
+        full: Tensor?, rounded: BFloatTensor?, gradient: Tensor?, slot: Int?, shape: [Int]
+    ) {
+        self.full = full
         self.rounded = rounded
         self.gradient = gradient
-        shape = rounded.shape
+        self.slot = slot
+        self.shape = shape
+    }
+
+    /// The same value and gradient under another shape.
+    package func reshaped(_ shape: [Int]) -> Variable {
+        Variable(
+            full: full?.reshaped(shape),
+            rounded: rounded.map { BFloatTensor(data: $0.data, shape: shape) },
+            gradient: gradient?.reshaped(shape), slot: slot, shape: shape)
     }
 
     /// - Precondition: the producer keeps it in f32.
@@ -49,6 +60,8 @@ package final class Tape {
     package let precision: Precision
     /// Values that were rounded here, by their address: arenas hand out no address twice in a pass.
     private var roundedValues: [UnsafeMutablePointer<Float>: BFloatTensor] = [:]
+    /// By slot of a variable: nothing was added to its gradient yet, which holds anything.
+    private var isFresh: [Bool] = []
     private var pullbacks: [() -> Void] = []
 
     package init(arena: Arena, recordsGradients: Bool, precision: Precision = .f32) {
@@ -70,23 +83,57 @@ package final class Tape {
     /// - Precondition: the loss is one number that this tape computed.
     package func backward(from loss: Variable) {
         precondition(loss.value.count == 1, "a loss has one element, not \(loss.shape)")
-        loss.gradient?.data[0] = 1
+        gradientToAdd(loss)?.data[0] = 1
         while let pullback = pullbacks.popLast() { pullback() }
     }
 
-    /// The result of an operation, with a zeroed gradient if any input has one.
+    /// The result of an operation, with a gradient if any input has one.
     func result(_ shape: [Int], of inputs: [Variable]) -> Variable {
-        Variable(value: arena.allocate(shape), gradient: gradient(shape, of: inputs))
+        result(arena.allocate(shape), nil, shape, of: inputs)
     }
 
     /// A result that goes into products alone, in bf16.
     func roundedResult(_ shape: [Int], of inputs: [Variable]) -> Variable {
-        Variable(rounded: arena.allocateBFloat(shape), gradient: gradient(shape, of: inputs))
+        result(nil, arena.allocateBFloat(shape), shape, of: inputs)
     }
 
-    private func gradient(_ shape: [Int], of inputs: [Variable]) -> Tensor? {
-        let needsGradient = recordsGradients && inputs.contains { $0.gradient != nil }
-        return needsGradient ? arena.allocateZeroed(shape) : nil
+    private func result(
+        _ full: Tensor?, _ rounded: BFloatTensor?, _ shape: [Int], of inputs: [Variable]
+    ) -> Variable {
+        guard recordsGradients, inputs.contains(where: { $0.gradient != nil }) else {
+            return Variable(
+                full: full, rounded: rounded, gradient: nil, slot: nil, shape: shape)
+        }
+        isFresh.append(true)
+        return Variable(
+            full: full, rounded: rounded, gradient: arena.allocate(shape),
+            slot: isFresh.count - 1, shape: shape)
+    }
+
+    /// The gradient of an input, for a pullback that adds to it.
+    func gradientToAdd(_ variable: Variable) -> Tensor? {
+        guard let (gradient, isBegun) = gradientToWrite(variable) else { return nil }
+        if !isBegun { gradient.data.update(repeating: 0, count: gradient.count) }
+        return gradient
+    }
+
+    /// The gradient of an input, for a pullback that covers all of it: it must overwrite what is
+    /// there unless the gradient was begun, and add to it if so.
+    func gradientToWrite(_ variable: Variable) -> (gradient: Tensor, isBegun: Bool)? {
+        guard let gradient = variable.gradient else { return nil }
+        guard let slot = variable.slot, isFresh[slot] else { return (gradient, true) }
+        isFresh[slot] = false
+        return (gradient, false)
+    }
+
+    /// Adds a whole gradient to that of an input.
+    func add(_ gradient: Tensor, to variable: Variable) {
+        guard let (target, isBegun) = gradientToWrite(variable) else { return }
+        if isBegun {
+            accord_add(target.data, gradient.data, target.count)
+        } else {
+            target.data.update(from: gradient.data, count: target.count)
+        }
     }
 
     /// A factor of a product in the precision of the tape.
@@ -105,15 +152,12 @@ package final class Tape {
         precision == .bf16 ? Matrix(arena.rounded(gradient)) : Matrix(gradient)
     }
 
-    /// Remembers how the gradient of `output` flows to its inputs.
+    /// Remembers how the gradient of `output` flows to its inputs. Where nobody has used the output
+    /// nothing flows.
     func record(_ output: Variable, _ pullback: @escaping (Tensor) -> Void) {
-        guard let gradient = output.gradient else { return }
-        pullbacks.append { pullback(gradient) }
-    }
-}
-
-extension Tensor {
-    func add(_ other: Tensor, scale: Float = 1) {
-        accord_add_scaled(data, other.data, scale, count)
+        guard let gradient = output.gradient, let slot = output.slot else { return }
+        pullbacks.append { [unowned self] in
+            if !isFresh[slot] { pullback(gradient) }
+        }
     }
 }

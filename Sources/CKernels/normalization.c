@@ -2,6 +2,7 @@
 #include "normalization.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "dispatch.h"
 
@@ -51,7 +52,7 @@ void accord_layer_norm(AccordRows shape, const float *x, const float *scale, con
 
 ACCORD_DISPATCHED
 void accord_layer_norm_backward(AccordRows shape, AccordLayerNormInputs inputs, float *dx,
-                                float *dscale, float *dbias) {
+                                bool adds, float *dscale, float *dbias) {
     size_t columns = shape.columns;
     for (size_t r = 0; r < shape.rows; r++) {
         const float *xr = inputs.x + r * columns, *dyr = inputs.dy + r * columns;
@@ -89,6 +90,7 @@ void accord_layer_norm_backward(AccordRows shape, AccordLayerNormInputs inputs, 
         average /= (float)columns;
         projection /= (float)columns;
         float *dxr = dx + r * columns;
+        if (!adds) memset(dxr, 0, columns * sizeof *dxr);
         ACCORD_ELEMENTWISE
         for (i = 0; i < columns; i++) {
             float normalized = (xr[i] - mean) * inverse;

@@ -105,15 +105,7 @@ struct GradientCheck {
 
 extension Variable {
     /// The same values in one row.
-    fileprivate var flattened: Variable {
-        let shape = [1, self.shape.reduce(1, *)]
-        let gradient = gradient?.reshaped(shape)
-        guard let rounded else {
-            return Variable(value: value.reshaped(shape), gradient: gradient)
-        }
-        return Variable(
-            rounded: BFloatTensor(data: rounded.data, shape: shape), gradient: gradient)
-    }
+    fileprivate var flattened: Variable { reshaped([1, shape.reduce(1, *)]) }
 
     fileprivate var numbers: [Float] {
         guard let rounded else { return Array(value.elements) }

@@ -64,9 +64,7 @@ struct LayerRun {
             value: Self.tensor(fixture.input, shape, arena),
             gradient: arena.allocateZeroed(shape))
         let result = layer(input, layout: SequenceLayout(lengths: fixture.lengths), context)
-        let flat = Variable(
-            value: result.value.reshaped([1, result.value.count]),
-            gradient: result.gradient?.reshaped([1, result.value.count]))
+        let flat = result.reshaped([1, result.value.count])
         let weights = tape.constant(Self.tensor(fixture.cotangent, [1, flat.value.count], arena))
         tape.backward(from: tape.linear(flat, weight: weights, bias: nil))
 

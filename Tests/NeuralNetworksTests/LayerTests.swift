@@ -17,15 +17,10 @@ struct LayerTests {
             tape: tape, layout: layout, parameters: parameters, gradients: gradients)
 
         let rows = embedding([2, 0, 2], context)
-        let terms = (0..<6).map { index in
-            (
-                value: Variable(
-                    value: Tensor(data: rows.value.data + index, shape: [1]),
-                    gradient: rows.gradient.map { Tensor(data: $0.data + index, shape: [1]) }),
-                weight: Float(1)
-            )
-        }
-        tape.backward(from: tape.weightedSum(terms))
+        let ones = tape.arena.allocate([1, 6])
+        ones.data.update(repeating: 1, count: 6)
+        let sum = tape.linear(rows.reshaped([1, 6]), weight: tape.constant(ones), bias: nil)
+        tape.backward(from: sum)
 
         #expect(Array(rows.value.elements) == [4, 5, 0, 1, 4, 5])
         #expect(Array(gradients.elements[0..<6]) == [1, 1, 0, 0, 2, 2])

@@ -2,6 +2,7 @@
 #ifndef ACCORD_NORMALIZATION_H
 #define ACCORD_NORMALIZATION_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 typedef struct {
@@ -23,9 +24,9 @@ typedef struct {
     const float *dy;
 } AccordLayerNormInputs;
 
-/// Adds to dx, dscale and dbias; each may be null.
+/// Adds to dscale and dbias, and to dx if `adds`, else overwrites it; each may be null.
 void accord_layer_norm_backward(AccordRows shape, AccordLayerNormInputs inputs, float *dx,
-                                float *dscale, float *dbias);
+                                bool adds, float *dscale, float *dbias);
 
 /// y = x / max(|x|, epsilon) for each row; keeps 1 / max(|x|, epsilon).
 void accord_normalize(AccordRows shape, const float *x, float *y, float *inverse_norms);
