@@ -57,7 +57,7 @@ extension Tape {
     }
 
     /// `x Wᵀ` [R, O]; the bias, not yet added, only counts for whether there is a gradient.
-    private func product(_ x: Variable, weight: Variable, bias: Variable?) -> Variable {
+    func product(_ x: Variable, weight: Variable, bias: Variable?) -> Variable {
         let width = weight.value.rowCount
         precondition(
             x.value.columnCount == weight.value.columnCount,
@@ -74,7 +74,7 @@ extension Tape {
     }
 
     /// dx += dy W; dW += dyᵀ x; db += the column sums of dy.
-    private static func linearPullback(
+    static func linearPullback(
         _ gradient: Tensor, x: Variable, weight: Variable, bias: Variable?
     ) {
         if let target = x.gradient {
