@@ -68,6 +68,7 @@ let package = Package(
         floor("Datasets", ["Primitives", "Hashing", "Media"]),
         floor("Tokenization", ["Primitives"]),
         floor("Checkpoints", ["Primitives", "Hashing"]),
+        floor("WeightFiles", ["Primitives", "Tensors"]),
 
         // Floor 4
         floor("NeuralNetworks", ["Tensors", "Autograd"]),
@@ -86,6 +87,8 @@ let package = Package(
             ]),
         floor(
             "Evaluation", ["Tensors", "Autograd", "Datasets", "NeuralNetworks", "Models"]),
+        floor(
+            "PretrainedTowers", ["Tensors", "WeightFiles", "Autograd", "NeuralNetworks", "Models"]),
 
         // Floor 7
         floor(
@@ -101,8 +104,8 @@ let package = Package(
             name: "accord",
             dependencies: [
                 "Primitives", "Tensors", "Media", "ClusterProtocol", "Datasets", "Checkpoints",
-                "Training", "Evaluation", "ClusterRuntime", "Tokenization", argumentParser,
-                logging,
+                "WeightFiles", "Models", "Training", "Evaluation", "PretrainedTowers",
+                "ClusterRuntime", "Tokenization", argumentParser, logging,
             ],
             swiftSettings: strict),
 
@@ -119,6 +122,7 @@ let package = Package(
         tests(of: "Datasets", ["Primitives", "Hashing", "Media"]),
         tests(of: "Tokenization", ["Primitives"]),
         tests(of: "Checkpoints", ["Primitives"]),
+        tests(of: "WeightFiles", ["Primitives", "Tensors"]),
         tests(of: "NeuralNetworks", ["Tensors", "Autograd"]),
         tests(of: "Models", ["Primitives", "Tensors", "Autograd", "NeuralNetworks"]),
         tests(of: "Objectives", ["Primitives", "Tensors", "Autograd"]),
@@ -132,6 +136,9 @@ let package = Package(
             of: "Evaluation",
             ["Primitives", "Tensors", "Autograd", "Datasets", "NeuralNetworks", "Models"]),
         tests(
+            of: "PretrainedTowers",
+            ["Primitives", "Tensors", "Autograd", "NeuralNetworks", "Models", "WeightFiles"]),
+        tests(
             of: "ClusterRuntime",
             [
                 "Primitives", "Hashing", "Messaging", "ClusterProtocol", "Datasets", "Training",
@@ -143,7 +150,7 @@ let package = Package(
         .testTarget(name: "TidyTests", swiftSettings: strict),
         // Real processes: depends on the program so that it is built.
         .testTarget(
-            name: "IntegrationTests", dependencies: ["accord", "Primitives"],
+            name: "IntegrationTests", dependencies: ["accord", "Primitives", "WeightFiles"],
             swiftSettings: strict),
     ]
 )
