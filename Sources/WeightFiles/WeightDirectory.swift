@@ -100,8 +100,9 @@ package struct WeightDirectory {
         return files
     }
 
+    /// No way out of the folder, and nothing that a terminal would act on: errors show the name.
     private static func isPlainName(_ name: String) -> Bool {
         !name.isEmpty && name != "." && name != ".."
-            && !name.utf8.contains { $0 == UInt8(ascii: "/") || $0 == 0 }
+            && !name.unicodeScalars.contains { $0 == "/" || WeightFileFailure.isHidden($0) }
     }
 }

@@ -38,14 +38,19 @@ package struct WeightFileFailure: Error, Equatable, CustomStringConvertible {
         ExitFailure(kind == .invalid ? .dataInvalid : .storageFailed, description)
     }
 
-    /// A name out of a file, in quotation marks, cut and without control characters: a terminal
-    /// will show it.
+    /// A name out of a file, in quotation marks, cut and without what a terminal would act on.
     package static func quoted(_ name: String) -> String {
         let shown = name.unicodeScalars.prefix(Self.shownCountMax).map { scalar in
-            scalar.properties.generalCategory == .control ? "\u{FFFD}" : String(scalar)
+            isHidden(scalar) ? "\u{FFFD}" : String(scalar)
         }
         let isCut = name.unicodeScalars.count > Self.shownCountMax
         return "\"\(shown.joined())\(isCut ? "…" : "")\""
+    }
+
+    /// Control characters, and those that turn the direction of a text or have no width.
+    static func isHidden(_ scalar: Unicode.Scalar) -> Bool {
+        [.control, .format, .lineSeparator, .paragraphSeparator]
+            .contains(scalar.properties.generalCategory)
     }
 
     private static let shownCountMax = 120

@@ -66,6 +66,9 @@ import WeightFiles
         Refusal(
             index: "{\"weight_map\":{\"a\":\"..\"}}", says: ["tensor \"a\"", "beside the index"]),
         Refusal(
+            index: "{\"weight_map\":{\"a\":\"\\u001b[2J\"}}",
+            says: ["tensor \"a\"", "beside the index", "found \"\u{FFFD}[2J\""]),
+        Refusal(
             index: "{\"weight_map\":{\"a\":\"none.safetensors\"}}",
             says: ["none.safetensors", "No such file"]),
         Refusal(
