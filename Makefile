@@ -8,7 +8,7 @@ SHELL := /bin/bash
 .PHONY: help setup build demo test check format clean
 
 # Headers of the C libraries, and the tools that find them. SQLite belongs to the run's ledger.
-PACKAGES := git pkg-config libopenblas-dev libzmq3-dev libsqlite3-dev \
+PACKAGES := git pkg-config libopenblas-dev libdnnl-dev libzmq3-dev libsqlite3-dev \
     libavformat-dev libavcodec-dev libswscale-dev libavutil-dev
 
 # One set of flags for the program and its tests, so that the tests run what the demonstration runs

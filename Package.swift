@@ -42,6 +42,7 @@ let package = Package(
         .systemLibrary(name: "CZeroMQ", providers: [.apt(["libzmq3-dev"])]),
         .systemLibrary(
             name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+        .target(name: "COneDNN", linkerSettings: [.linkedLibrary("dnnl")]),
         .target(
             name: "CFFmpeg",
             linkerSettings: ["avformat", "avcodec", "swscale", "avutil"].map {
@@ -56,7 +57,7 @@ let package = Package(
         floor("Hashing", [crypto]),
 
         // Floor 2
-        floor("Tensors", ["Primitives", "CKernels", "COpenBLAS"]),
+        floor("Tensors", ["Primitives", "CKernels", "COpenBLAS", "COneDNN"]),
         floor("Messaging", ["Primitives", "CZeroMQ"]),
         floor("Media", ["CFFmpeg"]),
         floor("ClusterProtocol", ["Primitives"]),
@@ -109,6 +110,15 @@ let package = Package(
             ],
             swiftSettings: strict),
 
+        // Benchmarks: beside the floors, for they measure all of them.
+        .executableTarget(
+            name: "benchmarks",
+            dependencies: [
+                "Primitives", "Tensors", "Collectives", "Autograd", "Optimizers",
+                "NeuralNetworks", "Models", "Objectives", argumentParser,
+            ],
+            path: "Benchmarks", swiftSettings: strict),
+
         // Tests
         tests(of: "Primitives"),
         tests(of: "Hashing"),
@@ -117,8 +127,8 @@ let package = Package(
         tests(of: "Media", ["Primitives"]),
         tests(of: "ClusterProtocol", ["Primitives"]),
         tests(of: "Collectives", ["Primitives", "CKernels"]),
-        tests(of: "Autograd", ["Primitives", "Tensors"]),
-        tests(of: "Optimizers", ["Tensors"]),
+        tests(of: "Autograd", ["Primitives", "CKernels", "Tensors"]),
+        tests(of: "Optimizers", ["Primitives", "CKernels", "Tensors"]),
         tests(of: "Datasets", ["Primitives", "Hashing", "Media"]),
         tests(of: "Tokenization", ["Primitives"]),
         tests(of: "Checkpoints", ["Primitives"]),

@@ -2,7 +2,8 @@
 import Tensors
 
 extension Tape {
-    /// Every row of the result is a weighted sum of rows: `C x`, with constant coefficients.
+    /// Every row of the result is a weighted sum of rows: `C x`, with constant coefficients; in f32
+    /// whatever the precision of the tape.
     ///
     /// Shapes: coefficients [N, R], x [R, D] -> [N, D].
     package func combineRows(_ coefficients: Tensor, of x: Variable) -> Variable {

@@ -6,40 +6,64 @@ extension Tape {
     /// `x Wᵀ + b`.
     ///
     /// Shapes: x [R, I], weight [O, I], bias [O] -> [R, O].
-    package func linear(_ x: Variable, weight: Variable, bias: Variable?) -> Variable {
-        let output = product(x, weight: weight, bias: bias)
+    /// - Parameter feedsProducts: the result goes into products alone, so that in bf16 it is kept
+    ///   rounded and not in f32.
+    package func linear(
+        _ x: Variable, weight: Variable, bias: Variable?, feedsProducts: Bool = false
+    ) -> Variable {
+        check(x, weight, bias)
+        let inputs = [x, weight] + (bias.map { [$0] } ?? [])
+        let shape = [x.rowCount, weight.rowCount]
+        let isRounded = feedsProducts && precision == .bf16
+        let output = isRounded ? roundedResult(shape, of: inputs) : result(shape, of: inputs)
+        let target = isRounded ? factor(output) : Matrix(output.value)
         if let bias {
-            accord_add_bias(
-                output.value.data, bias.value.data, output.value.rowCount,
-                output.value.columnCount)
+            multiply(.plain(factor(x)), .transposed(factor(weight)), bias: bias.value, into: target)
+        } else {
+            multiply(.plain(factor(x)), .transposed(factor(weight)), into: target)
         }
-        record(output) { gradient in
-            Self.linearPullback(gradient, x: x, weight: weight, bias: bias)
+        record(output) { [self] gradient in
+            if let target = bias?.gradient {
+                accord_add_columns(
+                    gradient.data, target.data, gradient.rowCount, gradient.columnCount)
+            }
+            linearPullback(factor(gradient), x: x, weight: weight)
         }
         return output
     }
 
-    /// `gelu(x Wᵀ + b)`, with one pass over the product instead of two and one gradient less.
+    /// `gelu(x Wᵀ + b)`, with one pass over the product instead of two and one gradient less. In
+    /// bf16 the result is kept rounded only: it feeds a product.
     ///
     /// Shapes: x [R, I], weight [O, I], bias [O] -> [R, O].
     package func linearGELU(_ x: Variable, weight: Variable, bias: Variable) -> Variable {
-        let output = product(x, weight: weight, bias: bias)
-        let (rows, width) = (output.value.rowCount, output.value.columnCount)
-        guard output.gradient != nil else {
-            accord_bias_gelu(
-                output.value.data, bias.value.data, output.value.data, rows, width)
+        check(x, weight, bias)
+        let (rows, width) = (x.rowCount, weight.rowCount)
+        let input = arena.allocate([rows, width])
+        multiply(.plain(factor(x)), .transposed(factor(weight)), into: Matrix(input))
+        guard precision == .bf16 else {
+            let output = result([rows, width], of: [x, weight, bias])
+            accord_bias_gelu(input.data, bias.value.data, output.value.data, rows, width)
+            record(output) { [self] gradient in
+                // The input of GELU becomes its gradient.
+                accord_gelu_gradient(gradient.data, input.data, rows * width)
+                if let target = bias.gradient {
+                    accord_add_columns(input.data, target.data, rows, width)
+                }
+                linearPullback(Matrix(input), x: x, weight: weight)
+            }
             return output
         }
-        // The product becomes the input of GELU, which the pullback turns into its gradient.
-        let input = output.value
-        let activated = Variable(
-            value: arena.allocate(output.shape), gradient: output.gradient)
-        accord_bias_gelu(input.data, bias.value.data, activated.value.data, rows, width)
-        record(activated) { gradient in
-            accord_gelu_gradient(gradient.data, input.data, rows * width)
-            Self.linearPullback(input, x: x, weight: weight, bias: bias)
+        let output = roundedResult([rows, width], of: [x, weight, bias])
+        guard let rounded = output.rounded else { return output }
+        accord_bias_gelu_bfloat(input.data, bias.value.data, rounded.data, rows, width)
+        record(output) { [self] gradient in
+            let inputGradient = arena.allocateBFloat([rows, width])
+            accord_gelu_gradient_bfloat(
+                gradient.data, input.data, inputGradient.data, bias.gradient?.data, rows, width)
+            linearPullback(Matrix(inputGradient), x: x, weight: weight)
         }
-        return activated
+        return output
     }
 
     /// `gelu(x)` with the exact error function.
@@ -56,40 +80,23 @@ extension Tape {
         return output
     }
 
-    /// `x Wᵀ` [R, O]; the bias, not yet added, only counts for whether there is a gradient.
-    func product(_ x: Variable, weight: Variable, bias: Variable?) -> Variable {
-        let width = weight.value.rowCount
+    func check(_ x: Variable, _ weight: Variable, _ bias: Variable?) {
         precondition(
-            x.value.columnCount == weight.value.columnCount,
-            "\(x.shape) does not fit weight \(weight.shape)")
+            x.columnCount == weight.columnCount, "\(x.shape) does not fit weight \(weight.shape)")
         precondition(
-            bias.map { $0.value.count == width } ?? true,
-            "\(bias?.value.count ?? 0) biases for \(width) outputs")
-        let inputs = [x, weight, bias].compactMap(\.self)
-        let output = result([x.value.rowCount, width], of: inputs)
-        multiply(
-            .plain(Matrix(x.value)), .transposed(Matrix(weight.value)),
-            into: Matrix(output.value))
-        return output
+            bias.map { $0.value.count == weight.rowCount } ?? true,
+            "\(bias?.value.count ?? 0) biases for \(weight.rowCount) outputs")
     }
 
-    /// dx += dy W; dW += dyᵀ x; db += the column sums of dy.
-    static func linearPullback(
-        _ gradient: Tensor, x: Variable, weight: Variable, bias: Variable?
-    ) {
+    /// dx += dy W; dW += dyᵀ x.
+    func linearPullback(_ gradient: Matrix, x: Variable, weight: Variable) {
         if let target = x.gradient {
             multiply(
-                .plain(Matrix(gradient)), .plain(Matrix(weight.value)), into: Matrix(target),
-                keep: 1)
+                .plain(gradient), .plain(factor(weight)), into: Matrix(target), keep: 1)
         }
         if let target = weight.gradient {
             multiply(
-                .transposed(Matrix(gradient)), .plain(Matrix(x.value)), into: Matrix(target),
-                keep: 1)
-        }
-        if let target = bias?.gradient {
-            accord_add_columns(
-                gradient.data, target.data, gradient.rowCount, gradient.columnCount)
+                .transposed(gradient), .plain(factor(x)), into: Matrix(target), keep: 1)
         }
     }
 }

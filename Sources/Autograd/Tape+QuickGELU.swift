@@ -3,28 +3,26 @@ import CKernels
 import Tensors
 
 extension Tape {
-    /// `quickGELU(x Wᵀ + b)` with `quickGELU(z) = z sigmoid(1.702 z)`, fused like `linearGELU`.
+    /// `quickGELU(x Wᵀ + b)` with `quickGELU(z) = z sigmoid(1.702 z)`, fused like `linearGELU`. The
+    /// result is f32; in bf16 the tape rounds it where a product reads it.
     ///
     /// Shapes: x [R, I], weight [O, I], bias [O] -> [R, O].
     /// - Source: Hendrycks and Gimpel 2016, arXiv:1606.08415, section 2.
     package func linearQuickGELU(_ x: Variable, weight: Variable, bias: Variable) -> Variable {
-        let output = product(x, weight: weight, bias: bias)
-        let (rows, width) = (output.value.rowCount, output.value.columnCount)
-        guard output.gradient != nil else {
-            accord_bias_quick_gelu(
-                output.value.data, bias.value.data, output.value.data, rows, width)
-            return output
-        }
-        // The product becomes the input of the activation, which the pullback turns into its
-        // gradient.
-        let input = output.value
-        let activated = Variable(
-            value: arena.allocate(output.shape), gradient: output.gradient)
-        accord_bias_quick_gelu(input.data, bias.value.data, activated.value.data, rows, width)
-        record(activated) { gradient in
+        check(x, weight, bias)
+        let (rows, width) = (x.rowCount, weight.rowCount)
+        let input = arena.allocate([rows, width])
+        multiply(.plain(factor(x)), .transposed(factor(weight)), into: Matrix(input))
+        let output = result([rows, width], of: [x, weight, bias])
+        accord_bias_quick_gelu(input.data, bias.value.data, output.value.data, rows, width)
+        record(output) { [self] gradient in
+            // The input of the activation becomes its gradient.
             accord_quick_gelu_gradient(gradient.data, input.data, rows * width)
-            Self.linearPullback(input, x: x, weight: weight, bias: bias)
+            if let target = bias.gradient {
+                accord_add_columns(input.data, target.data, rows, width)
+            }
+            linearPullback(factor(input), x: x, weight: weight)
         }
-        return activated
+        return output
     }
 }

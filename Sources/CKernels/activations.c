@@ -4,29 +4,18 @@
 #include <math.h>
 
 #include "dispatch.h"
-#include "exponential.h"
-
-#define INVERSE_SQRT_TWO_PI 0.39894228040143268f
-
-static inline __attribute__((always_inline)) float gelu(float x) {
-    return x * accord_normal(x).cumulative;
-}
-
-static inline __attribute__((always_inline)) float gelu_slope(float x) {
-    AccordNormal normal = accord_normal(x);
-    return normal.cumulative + x * (INVERSE_SQRT_TWO_PI * normal.exponential);
-}
+#include "nonlinearities.h"
 
 ACCORD_DISPATCHED
 void accord_gelu(const float *x, float *y, size_t count) {
     ACCORD_ELEMENTWISE
-    for (size_t i = 0; i < count; i++) y[i] = gelu(x[i]);
+    for (size_t i = 0; i < count; i++) y[i] = accord_gelu_of(x[i]);
 }
 
 ACCORD_DISPATCHED
 void accord_gelu_backward(const float *x, const float *dy, float *dx, size_t count) {
     ACCORD_ELEMENTWISE
-    for (size_t i = 0; i < count; i++) dx[i] += dy[i] * gelu_slope(x[i]);
+    for (size_t i = 0; i < count; i++) dx[i] += dy[i] * accord_gelu_slope(x[i]);
 }
 
 ACCORD_DISPATCHED
@@ -36,7 +25,7 @@ void accord_bias_gelu(float *x, const float *bias, float *y, size_t rows, size_t
         for (size_t i = 0; i < columns; i++) {
             float sum = x[i] + bias[i];
             x[i] = sum;
-            y[i] = gelu(sum);
+            y[i] = accord_gelu_of(sum);
         }
     }
 }
@@ -44,44 +33,7 @@ void accord_bias_gelu(float *x, const float *bias, float *y, size_t rows, size_t
 ACCORD_DISPATCHED
 void accord_gelu_gradient(const float *dy, float *x, size_t count) {
     ACCORD_ELEMENTWISE
-    for (size_t i = 0; i < count; i++) x[i] = dy[i] * gelu_slope(x[i]);
-}
-
-static inline __attribute__((always_inline)) float row_maximum(const float *row, size_t columns) {
-    float partial[ACCORD_PARTIALS];
-    for (int p = 0; p < ACCORD_PARTIALS; p++) partial[p] = row[0];
-    size_t i = 0;
-    for (; i + ACCORD_PARTIALS <= columns; i += ACCORD_PARTIALS) {
-        for (int p = 0; p < ACCORD_PARTIALS; p++) {
-            partial[p] = row[i + p] > partial[p] ? row[i + p] : partial[p];
-        }
-    }
-    for (; i < columns; i++) partial[0] = row[i] > partial[0] ? row[i] : partial[0];
-    float maximum = partial[0];
-    for (int p = 1; p < ACCORD_PARTIALS; p++) maximum = partial[p] > maximum ? partial[p] : maximum;
-    return maximum;
-}
-
-/// row = exp(row - maximum); returns the sum.
-static inline __attribute__((always_inline)) float exponentiate(float *row, size_t columns,
-                                                                float maximum) {
-    float partial[ACCORD_PARTIALS] = {0};
-    size_t i = 0;
-    for (; i + ACCORD_PARTIALS <= columns; i += ACCORD_PARTIALS) {
-        for (int p = 0; p < ACCORD_PARTIALS; p++) {
-            float value = accord_exp(row[i + p] - maximum);
-            row[i + p] = value;
-            partial[p] += value;
-        }
-    }
-    for (int p = 0; i < columns; i++, p++) {
-        float value = accord_exp(row[i] - maximum);
-        row[i] = value;
-        partial[p] += value;
-    }
-    float sum = 0;
-    for (int p = 0; p < ACCORD_PARTIALS; p++) sum += partial[p];
-    return sum;
+    for (size_t i = 0; i < count; i++) x[i] = dy[i] * accord_gelu_slope(x[i]);
 }
 
 ACCORD_DISPATCHED
@@ -89,7 +41,7 @@ void accord_softmax(float *x, size_t rows, size_t columns) {
     if (columns == 0) return;
     for (size_t r = 0; r < rows; r++) {
         float *row = x + r * columns;
-        float inverse = 1.0f / exponentiate(row, columns, row_maximum(row, columns));
+        float inverse = 1.0f / accord_exponentiate(row, columns, accord_row_maximum(row, columns));
         for (size_t i = 0; i < columns; i++) row[i] *= inverse;
     }
 }
@@ -115,9 +67,9 @@ void accord_softmax_backward(const float *y, const float *dy, float *dx, size_t 
 
 ACCORD_DISPATCHED
 double accord_cross_entropy(float *logits, size_t columns, size_t target, float weight) {
-    float maximum = row_maximum(logits, columns);
+    float maximum = accord_row_maximum(logits, columns);
     float logit = logits[target];
-    float sum = exponentiate(logits, columns, maximum);
+    float sum = accord_exponentiate(logits, columns, maximum);
     float factor = weight / sum;
     for (size_t i = 0; i < columns; i++) logits[i] *= factor;
     logits[target] -= weight;

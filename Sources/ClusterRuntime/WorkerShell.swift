@@ -29,6 +29,7 @@ final class WorkerEnvironment: Sendable {
         if let directory = options.dataDirectory { configuration.data.directory = directory }
         setup = try RunSetup(configuration)
         replica = Replica(configuration, setup.surroundings)
+        replica.threadCount = options.threadCount
         accumulator = replica.makeAccumulator()
         shared = WorkerShared(
             run: welcome.run, accumulator: accumulator, replica: replica, logger: logger,

@@ -26,13 +26,13 @@ package struct ClipVectors: Equatable, Sendable {
 /// Isolation: one thread; nobody may change the parameters meanwhile.
 package final class ClipEncoder {
     private let model: SingleStreamModel
-    private let parameters: FloatVector
+    private let parameters: LaneParameters
     private let microbatchSize: Int
     private let arena = Arena()
 
     /// - Parameter parameters: laid out by `model.layout`.
     /// - Parameter microbatchSize: clips in one pass; it bounds the memory.
-    package init(model: SingleStreamModel, parameters: FloatVector, microbatchSize: Int) {
+    package init(model: SingleStreamModel, parameters: LaneParameters, microbatchSize: Int) {
         precondition(microbatchSize > 0, "\(microbatchSize) clips in one pass")
         self.model = model
         self.parameters = parameters
@@ -54,8 +54,9 @@ package final class ClipEncoder {
         if !texts.isEmpty || !clips.isEmpty {
             arena.reset()
             let context = ForwardContext(
-                tape: Tape(arena: arena, recordsGradients: false), layout: model.layout,
-                parameters: parameters, gradients: nil)
+                tape: Tape(
+                    arena: arena, recordsGradients: false, precision: parameters.precision),
+                layout: model.layout, parameters: parameters, gradients: nil)
             let vectors = model.encodeApart(texts: texts, clips: clips, context)
             textVectors = Self.rows(of: vectors.text.value)
             videoVectors = Self.rows(of: vectors.video.value)

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import CZeroMQ
 import Foundation
 
 /// A dedicated thread: blocking calls never run on the cooperative pool.
@@ -10,8 +11,8 @@ package final class NamedThread: Sendable {
     package init(_ name: String, _ body: @escaping @Sendable () -> Void) {
         let finished = self.finished
         let thread = Thread {
-            // From inside: on Linux a name given before the start does not reach the system.
-            Thread.current.name = name
+            // Not by Thread.name: on Linux that reaches the system by chance, or not at all.
+            accord_name_thread(name)
             body()
             finished.signal()
         }

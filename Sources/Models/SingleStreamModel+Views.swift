@@ -109,7 +109,9 @@ extension SingleStreamModel {
     ///
     /// Shapes: hidden [n, D] -> [n, vocabularyCount].
     package func languageLogits(_ hidden: Variable, _ context: ForwardContext) -> Variable {
-        let dense = languageNorm(languageDense.withGELU(hidden, context), context)
+        // Few rows, and the norm reads them in f32: GELU by itself costs nothing here.
+        let activated = context.tape.gelu(languageDense(hidden, context))
+        let dense = languageNorm(activated, context)
         return context.tape.linear(
             dense, weight: context(wordEmbedding.table), bias: context(languageBias))
     }

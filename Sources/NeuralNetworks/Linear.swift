@@ -18,8 +18,12 @@ package struct Linear: Sendable {
         bias = layout.add("\(name).bias", [outputWidth], .zeros, decays: false)
     }
 
-    package func callAsFunction(_ x: Variable, _ context: ForwardContext) -> Variable {
-        context.tape.linear(x, weight: context(weight), bias: context(bias))
+    /// - Parameter feedsProducts: the result goes into products alone.
+    package func callAsFunction(
+        _ x: Variable, _ context: ForwardContext, feedsProducts: Bool = false
+    ) -> Variable {
+        context.tape.linear(
+            x, weight: context(weight), bias: context(bias), feedsProducts: feedsProducts)
     }
 
     /// `gelu(x Wᵀ + b)`.

@@ -31,8 +31,9 @@ package struct SelfAttention: Sendable {
         _ x: Variable, layout: SequenceLayout, _ context: ForwardContext
     ) -> Variable {
         let mixed = context.tape.attention(
-            query: query(x, context), key: key(x, context), value: value(x, context),
-            layout: layout, headCount: headCount)
+            query: query(x, context, feedsProducts: true),
+            key: key(x, context, feedsProducts: true),
+            value: value(x, context, feedsProducts: true), layout: layout, headCount: headCount)
         return output(mixed, context)
     }
 }

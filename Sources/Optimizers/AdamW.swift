@@ -36,6 +36,18 @@ package struct AdamW: Sendable {
         }
     }
 
+    /// What changes with the parameters, in the same pass over memory.
+    package struct Followers: Sendable {
+        /// The key encoder and how much of itself it keeps.
+        /// - Source: He et al. 2020, arXiv:1911.05722, eq. 2.
+        package var keyEncoder: (parameters: FloatVector, momentum: Float)?
+        /// Rounded copies of the parameters and of the key encoder's.
+        package var rounded: BFloatVector?
+        package var roundedKeyEncoder: BFloatVector?
+
+        package init() {}
+    }
+
     package let configuration: Configuration
     /// First and second moments, as long as the parameter vector; part of the checkpoint.
     package let firstMoment: FloatVector
@@ -47,11 +59,13 @@ package struct AdamW: Sendable {
         secondMoment = FloatVector(count: elementCount)
     }
 
-    /// Updates parameters and moments; only entries that decay are decayed.
+    /// Updates parameters, moments and followers; only entries that decay are decayed.
     ///
     /// Shapes: parameters, gradient [layout.elementCount].
+    /// - Parameter range: elements to update; several threads may update ranges of their own.
     package func update(
-        _ parameters: FloatVector, gradient: FloatVector, layout: ParameterLayout, _ update: Update
+        _ parameters: FloatVector, gradient: FloatVector, layout: ParameterLayout,
+        _ update: Update, in range: Range<Int>? = nil, _ followers: Followers = Followers()
     ) {
         precondition(update.number > 0, "updates are counted from 1")
         precondition(
@@ -67,11 +81,14 @@ package struct AdamW: Sendable {
             correction2: Self.correction(configuration.beta2, update.number),
             gradient_scale: update.gradientScale)
         for entry in layout.entries {
+            let part = entry.range.clamped(to: range ?? 0..<layout.elementCount)
+            guard !part.isEmpty else { continue }
             constants.weight_decay = entry.decays ? configuration.weightDecay : 0
+            let start = part.lowerBound
             accord_adamw(
-                constants, gradient.pointer + entry.offset, parameters.pointer + entry.offset,
-                firstMoment.pointer + entry.offset, secondMoment.pointer + entry.offset,
-                entry.count)
+                constants, followers.kernelArguments(from: start), gradient.pointer + start,
+                parameters.pointer + start, firstMoment.pointer + start,
+                secondMoment.pointer + start, part.count)
         }
     }
 
@@ -86,5 +103,14 @@ package struct AdamW: Sendable {
             exponent >>= 1
         }
         return Float(1 - power)
+    }
+}
+
+extension AdamW.Followers {
+    fileprivate func kernelArguments(from start: Int) -> AccordFollowers {
+        AccordFollowers(
+            key: keyEncoder.map { $0.parameters.pointer + start },
+            momentum: keyEncoder?.momentum ?? 0, rounded: rounded.map { $0.pointer + start },
+            rounded_key: roundedKeyEncoder.map { $0.pointer + start })
     }
 }

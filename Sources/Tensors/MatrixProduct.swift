@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-import COpenBLAS
 
-/// A matrix in memory for a product: leading dimension is the distance between rows, in floats.
+/// A matrix in memory for a product: leading dimension is the distance between rows, in elements.
 package struct Matrix {
-    package let data: UnsafeMutablePointer<Float>
+    let address: UnsafeMutableRawPointer
+    package let element: Precision
     package let rowCount: Int
     package let columnCount: Int
     package let leadingDimension: Int
@@ -11,7 +11,19 @@ package struct Matrix {
     package init(
         _ data: UnsafeMutablePointer<Float>, rows: Int, columns: Int, leadingDimension: Int? = nil
     ) {
-        self.data = data
+        address = UnsafeMutableRawPointer(data)
+        element = .f32
+        rowCount = rows
+        columnCount = columns
+        self.leadingDimension = leadingDimension ?? columns
+    }
+
+    package init(
+        _ data: UnsafeMutablePointer<UInt16>, rows: Int, columns: Int,
+        leadingDimension: Int? = nil
+    ) {
+        address = UnsafeMutableRawPointer(data)
+        element = .bf16
         rowCount = rows
         columnCount = columns
         self.leadingDimension = leadingDimension ?? columns
@@ -21,6 +33,40 @@ package struct Matrix {
     package init(_ tensor: Tensor) {
         self.init(tensor.data, rows: tensor.rowCount, columns: tensor.columnCount)
     }
+
+    /// All dimensions but the first are one row.
+    package init(_ tensor: BFloatTensor) {
+        self.init(tensor.data, rows: tensor.rowCount, columns: tensor.columnCount)
+    }
+
+    /// A part of it, in the same memory.
+    package func slice(rows: Range<Int>, columns: Range<Int>) -> Matrix {
+        precondition(
+            rows.upperBound <= rowCount && columns.upperBound <= columnCount,
+            "rows \(rows), columns \(columns) of [\(rowCount), \(columnCount)]")
+        let offset = rows.lowerBound * leadingDimension + columns.lowerBound
+        let bytes = element == .f32 ? MemoryLayout<Float>.size : MemoryLayout<UInt16>.size
+        return Matrix(
+            address: address + offset * bytes, element: element, rowCount: rows.count,
+            columnCount: columns.count, leadingDimension: leadingDimension)
+    }
+
+    private init(
+        address: UnsafeMutableRawPointer, element: Precision, rowCount: Int, columnCount: Int,
+        leadingDimension: Int
+    ) {
+        self.address = address
+        self.element = element
+        self.rowCount = rowCount
+        self.columnCount = columnCount
+        self.leadingDimension = leadingDimension
+    }
+
+    /// - Precondition: the elements are f32.
+    package var data: UnsafeMutablePointer<Float> {
+        precondition(element == .f32, "a matrix of bfloat16 numbers is read as f32")
+        return address.assumingMemoryBound(to: Float.self)
+    }
 }
 
 /// One factor of a product, as it is or transposed.
@@ -28,27 +74,20 @@ package enum Factor {
     case plain(Matrix)
     case transposed(Matrix)
 
-    fileprivate var matrix: Matrix {
+    var matrix: Matrix {
         switch self {
         case .plain(let matrix), .transposed(let matrix): matrix
         }
     }
 
-    fileprivate var flag: CBLAS_TRANSPOSE {
-        switch self {
-        case .plain: CblasNoTrans
-        case .transposed: CblasTrans
-        }
-    }
-
-    fileprivate var rowCount: Int {
+    var rowCount: Int {
         switch self {
         case .plain(let matrix): matrix.rowCount
         case .transposed(let matrix): matrix.columnCount
         }
     }
 
-    fileprivate var columnCount: Int {
+    var columnCount: Int {
         switch self {
         case .plain(let matrix): matrix.columnCount
         case .transposed(let matrix): matrix.rowCount
@@ -58,11 +97,26 @@ package enum Factor {
 
 /// target = scale * left * right + keep * target, on the calling thread alone.
 ///
-/// Determinism: bit-identical for equal inputs on one kind of processor; OpenBLAS runs single
-/// threaded, see `configureSingleThreadedBLAS`.
+/// Both factors have the same element; the target has it too or is f32. Sums are f32.
+/// Determinism: bit-identical for equal inputs on one kind of processor, see `numericClass`.
 /// - Parameter keep: 0 overwrites the target (which may then be uninitialised), 1 adds to it.
 package func multiply(
     _ left: Factor, _ right: Factor, into target: Matrix, scale: Float = 1, keep: Float = 0
+) {
+    multiply(left, right, bias: nil, into: target, scale: scale, keep: keep)
+}
+
+/// target = left * right + bias; the bias has one number per column.
+package func multiply(
+    _ left: Factor, _ right: Factor, bias: Tensor, into target: Matrix
+) {
+    precondition(
+        bias.count == target.columnCount, "\(bias.count) biases of \(target.columnCount) columns")
+    multiply(left, right, bias: bias, into: target, scale: 1, keep: 0)
+}
+
+private func multiply(
+    _ left: Factor, _ right: Factor, bias: Tensor?, into target: Matrix, scale: Float, keep: Float
 ) {
     let inner = left.columnCount
     precondition(
@@ -70,14 +124,12 @@ package func multiply(
             && target.columnCount == right.columnCount,
         "[\(left.rowCount), \(inner)] x [\(right.rowCount), \(right.columnCount)] is not "
             + "[\(target.rowCount), \(target.columnCount)]")
+    precondition(
+        left.matrix.element == right.matrix.element
+            && (target.element == .f32 || target.element == left.matrix.element),
+        "\(left.matrix.element) x \(right.matrix.element) into \(target.element)")
     guard target.rowCount > 0, target.columnCount > 0 else { return }
-    cblas_sgemm(
-        CblasRowMajor, left.flag, right.flag, blasint(target.rowCount),
-        blasint(target.columnCount), blasint(inner), scale, left.matrix.data,
-        blasint(max(1, left.matrix.leadingDimension)), right.matrix.data,
-        blasint(max(1, right.matrix.leadingDimension)), keep, target.data,
-        blasint(target.leadingDimension))
+    MatrixBackend.own.multiply(
+        .init(
+            left: left, right: right, bias: bias?.data, target: target, scale: scale, keep: keep))
 }
-
-/// Lanes run on one thread each, so OpenBLAS must not start its own. Call once, before any lane.
-package func configureSingleThreadedBLAS() { openblas_set_num_threads(1) }

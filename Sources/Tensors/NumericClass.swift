@@ -1,14 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 import CKernels
+import COneDNN
 import COpenBLAS
 
-/// What decides the bits of f32 arithmetic on this machine: the kernels that OpenBLAS has chosen
-/// for the processor, and its version. Workers of different classes must not train together.
+/// What decides the bits of arithmetic on this machine: the library that multiplies matrices, its
+/// version, and the kernels that it has chosen for the processor. Workers of different classes must
+/// not train together.
 package func numericClass() -> String {
+    if MatrixBackend.own == .oneDNN {
+        return String(cString: accord_onednn_description())
+    }
     let core = openblas_get_corename().map { String(cString: $0) } ?? "unknown"
     let configuration = openblas_get_config().map { String(cString: $0) } ?? "unknown"
     let version = configuration.split(separator: " ").prefix(2).joined(separator: " ")
-    return "f32 \(version) \(core)"
+    return "\(version) \(core)"
 }
 
 /// Call first on every thread that computes: a library may have changed how numbers are rounded.

@@ -21,8 +21,8 @@ import Tensors
 struct LaneComputation {
     let configuration: RunConfiguration
     let model: SingleStreamModel
-    let parameters: FloatVector
-    let keyParameters: FloatVector
+    let parameters: LaneParameters
+    let keyParameters: LaneParameters
     let textBank: MemoryBank
     let videoBank: MemoryBank
     let maskedLanguage: MaskedLanguageObjective
@@ -65,8 +65,9 @@ struct LaneComputation {
     private func encodeKeys(_ rows: LaneRows, _ arena: Arena) -> LaneKeys? {
         guard aligns, !rows.isEmpty else { return nil }
         let context = ForwardContext(
-            tape: Tape(arena: arena, recordsGradients: false), layout: model.layout,
-            parameters: keyParameters, gradients: nil)
+            tape: Tape(
+                arena: arena, recordsGradients: false, precision: keyParameters.precision),
+            layout: model.layout, parameters: keyParameters, gradients: nil)
         return LaneKeys(rows, model, context)
     }
 
@@ -89,8 +90,9 @@ struct LaneComputation {
         let pairs = rows.pairs
         guard !masked.texts.isEmpty || (aligns && !pairs.isEmpty) else { return nil }
         let context = ForwardContext(
-            tape: Tape(arena: workspace.arena, recordsGradients: true), layout: model.layout,
-            parameters: parameters, gradients: workspace.gradient)
+            tape: Tape(
+                arena: workspace.arena, recordsGradients: true, precision: parameters.precision),
+            layout: model.layout, parameters: parameters, gradients: workspace.gradient)
         var texts = masked.texts
         var views = texts.indices.map { SingleStreamModel.View(text: $0) }
         // Each clip goes through the vision tower once, whatever the number of its views.

@@ -73,6 +73,7 @@ extension Replica {
                 UnsafeMutableRawBufferPointer(vector.elements).copyBytes(
                     from: payloads[section] ?? [])
             }
+            roundParameters()
             (textBank, videoBank) = banks
             (appliedStep, updateCount, scales) = counters
         } catch {

@@ -7,6 +7,7 @@ import NeuralNetworks
 import Objectives
 import Optimizers
 import Primitives
+import Synchronization
 import Tensors
 
 /// One worker's full copy of the trained state: parameters, moments, key encoder, memory banks,
@@ -25,12 +26,17 @@ package final class Replica: @unchecked Sendable {
     /// Of the query encoder, laid out by `model.layout`; for evaluation and export between steps.
     package let parameters: FloatVector
     let keyParameters: FloatVector
+    /// What lanes multiply in bf16: both encoders' parameters, rounded after every change of them;
+    /// not part of the state, because it follows from it.
+    private let rounded: (query: BFloatVector, key: BFloatVector)?
     let optimizer: AdamW
     package internal(set) var textBank: MemoryBank
     package internal(set) var videoBank: MemoryBank
     let maskedLanguage: MaskedLanguageObjective
     private let schedule: LearningRateSchedule
     private let gradient: FloatVector
+    /// How many threads apply a step; never changes the result.
+    package var threadCount = 1
     package internal(set) var appliedStep = Step.initial
     /// Remembered exponent byte per tensor; 0 = never seen.
     package internal(set) var scales: [UInt8]
@@ -53,6 +59,9 @@ package final class Replica: @unchecked Sendable {
         parameters = FloatVector(count: count)
         keyParameters = FloatVector(count: count)
         gradient = FloatVector(count: count)
+        rounded =
+            configuration.precision == .bf16
+            ? (BFloatVector(count: count), BFloatVector(count: count)) : nil
         let settings = configuration.optimizer
         optimizer = AdamW(
             .init(
@@ -73,6 +82,21 @@ package final class Replica: @unchecked Sendable {
         scales = [UInt8](repeating: 0, count: model.layout.entries.count)
         model.layout.initialize(parameters, seed: UInt64(configuration.seed))
         keyParameters.copy(from: parameters)
+        roundParameters()
+    }
+
+    func roundParameters() {
+        rounded?.query.round(parameters)
+        rounded?.key.round(keyParameters)
+    }
+
+    /// What lanes and evaluation read.
+    package var laneParameters: LaneParameters {
+        LaneParameters(parameters, rounded: rounded?.query)
+    }
+
+    package var laneKeyParameters: LaneParameters {
+        LaneParameters(keyParameters, rounded: rounded?.key)
     }
 
     package var elementCount: Int { model.layout.elementCount }
@@ -93,8 +117,8 @@ package final class Replica: @unchecked Sendable {
     ) -> Bool {
         workspace.reset()
         let computation = LaneComputation(
-            configuration: configuration, model: model, parameters: parameters,
-            keyParameters: keyParameters, textBank: textBank, videoBank: videoBank,
+            configuration: configuration, model: model, parameters: laneParameters,
+            keyParameters: laneKeyParameters, textBank: textBank, videoBank: videoBank,
             maskedLanguage: maskedLanguage)
         let report = computation.run(microbatch, workspace)
         return accumulator.add(
@@ -117,8 +141,6 @@ package final class Replica: @unchecked Sendable {
         summary.skipped = !commits
         if commits {
             update(reduced, &summary)
-            follow(
-                keyParameters, parameters, momentum: configuration.memoryBank.encoderMomentum)
             textBank.enqueue(reports.flatMap(\.textKeys), step: reduced.step)
             videoBank.enqueue(reports.flatMap(\.videoKeys), step: reduced.step)
         }
@@ -172,24 +194,54 @@ package final class Replica: @unchecked Sendable {
         return reports
     }
 
+    /// Parameters, moments, key encoder and rounded copies, in two passes over memory: the norm of
+    /// the whole gradient decides how much of it counts.
     private func update(_ reduced: ReducedStep, _ summary: inout StepSummary) {
-        for (index, entry) in model.layout.entries.enumerated() {
-            reduced.dequantise(
-                entry.range, factor: rule.meanFactor(remembered: reduced.scales[index]),
-                into: gradient.pointer + entry.offset)
-        }
-        let norm = gradientNorm(gradient)
+        let norm = dequantise(reduced)
         let largest = Double(configuration.optimizer.gradientNormMax)
         updateCount += 1
         let rate = schedule.rate(at: updateCount)
-        optimizer.update(
-            parameters, gradient: gradient, layout: model.layout,
-            .init(
-                number: updateCount, learningRate: rate,
-                gradientScale: norm > largest ? Float(largest / norm) : 1))
+        let update = AdamW.Update(
+            number: updateCount, learningRate: rate,
+            gradientScale: norm > largest ? Float(largest / norm) : 1)
+        var followers = AdamW.Followers()
+        followers.keyEncoder = (keyParameters, configuration.memoryBank.encoderMomentum)
+        followers.rounded = rounded?.query
+        followers.roundedKeyEncoder = rounded?.key
+        forEachPiece { [optimizer, parameters, gradient, model, followers] range in
+            optimizer.update(
+                parameters, gradient: gradient, layout: model.layout, update, in: range, followers)
+        }
         scales = rule.remembered(after: reduced.scales, maxima: reduced.maxima)
         summary.gradientNorm = norm
         summary.learningRate = rate
+    }
+
+    /// Fills `gradient` with the mean of the lanes and returns its norm.
+    private func dequantise(_ reduced: ReducedStep) -> Double {
+        let factors = reduced.scales.map { rule.meanFactor(remembered: $0) }
+        let norm = GradientNorm(gradient)
+        let sums = Mutex([Double](repeating: 0, count: norm.blockCount))
+        forEachPiece { [gradient, model] range in
+            for (index, entry) in model.layout.entries.enumerated() {
+                let part = entry.range.clamped(to: range)
+                guard !part.isEmpty else { continue }
+                reduced.dequantise(
+                    part, factor: factors[index], into: gradient.pointer + part.lowerBound)
+            }
+            let block = range.lowerBound / GradientNorm.blockElements
+            let sum = norm.sumOfSquares(ofBlock: block)
+            sums.withLock { $0[block] = sum }
+        }
+        return GradientNorm.norm(sums.withLock { $0 })
+    }
+
+    private func forEachPiece(_ body: @Sendable (Range<Int>) -> Void) {
+        let size = GradientNorm.blockElements
+        let count = elementCount
+        ParallelPieces(threadCount: threadCount).forEach((count + size - 1) / size) { piece in
+            body(piece * size..<min(count, (piece + 1) * size))
+        }
     }
 
     private func summarise(_ reports: [LaneReport]) -> StepSummary {

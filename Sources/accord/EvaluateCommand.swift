@@ -92,7 +92,7 @@ struct EvaluateCommand: ParsableCommand {
         let (rows, unreadable) = load(heldOut, setup)
         var evaluator = RetrievalEvaluator(
             ClipEncoder(
-                model: replica.model, parameters: replica.parameters, microbatchSize: 32))
+                model: replica.model, parameters: replica.laneParameters, microbatchSize: 32))
         evaluator.add(rows)
         let metrics = evaluator.metrics()
         return Report(

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Autograd
+import CKernels
 import Primitives
 import Tensors
 
@@ -8,21 +9,34 @@ import Tensors
 /// The loss is the scalar product of the output with random numbers. The oracle is differentiated
 /// in double precision with a step of 1e-5, which leaves an error near 1e-10; so the tolerance is
 /// that of f32 sums of at most a few dozen terms: 2e-5 of the largest element.
+///
+/// In bf16 the inputs and the random numbers are multiples of 1/64 up to 2, which bfloat16 holds
+/// exactly, so that only what operations round in between counts. Attention, the longest chain,
+/// rounds five times (weights, result, its gradient, the gradients of the scores and of the
+/// products), by at most 2^-9 each, and a dot product with a rounded factor errs no more than its
+/// largest terms do: 2^-6 of the largest element bounds all.
 struct GradientCheck {
-    static let tolerance = 2e-5
-
     let operation: OperationCase
+    private let precision: Precision
     private let inputs: [[Float]]
     private let cotangent: [Float]
 
-    init(_ operation: OperationCase, seed: UInt64) {
+    private var tolerance: Double { precision == .f32 ? 2e-5 : 0x1p-6 }
+
+    init(_ operation: OperationCase, seed: UInt64, precision: Precision = .f32) {
         var generator = SeededGenerator(seed: seed, purpose: .testing)
         func numbers(_ count: Int) -> [Float] {
-            (0..<count).map { _ in 3 * generator.nextUnit() - 1.5 }
+            (0..<count).map { _ in
+                let number = 3 * generator.nextUnit() - 1.5
+                return precision == .f32 ? number : (number * 64).rounded() / 64
+            }
         }
+        self.precision = precision
         self.operation = operation
         inputs = operation.shapes.map { numbers($0.reduce(1, *)) }
+        // Away from zero, so that no gradient vanishes with its factor.
         cotangent = numbers(operation.oracle(inputs.map { $0.map(Double.init) }).count)
+            .map { $0 < 0 ? $0 - 0.5 : $0 + 0.5 }
     }
 
     /// What does not agree; empty if all is well.
@@ -43,7 +57,7 @@ struct GradientCheck {
     private func runTape() -> (output: [Float], gradients: [[Float]]) {
         let arena = Arena(chunkFloats: 1 << 12)
         defer { withExtendedLifetime(arena) {} }
-        let tape = Tape(arena: arena, recordsGradients: true)
+        let tape = Tape(arena: arena, recordsGradients: true, precision: precision)
         let variables = zip(operation.shapes, inputs).map { shape, values in
             let value = arena.allocate(shape)
             let gradient = arena.allocate(shape)
@@ -56,12 +70,10 @@ struct GradientCheck {
         let output = operation.forward(tape, variables)
         let weights = arena.allocate([1, cotangent.count])
         for (index, number) in cotangent.enumerated() { weights.data[index] = number }
-        let flat = Variable(
-            value: output.value.reshaped([1, output.value.count]),
-            gradient: output.gradient?.reshaped([1, output.value.count]))
-        tape.backward(from: tape.linear(flat, weight: tape.constant(weights), bias: nil))
+        tape.backward(
+            from: tape.linear(output.flattened, weight: tape.constant(weights), bias: nil))
         return (
-            Array(output.value.elements),
+            output.numbers,
             variables.map { ($0.gradient?.elements).map { $0.map { $0 - 1 } } ?? [] }
         )
     }
@@ -85,8 +97,28 @@ struct GradientCheck {
         let largest = expected.reduce(1e-2) { max($0, abs($1)) }
         return found.indices.compactMap { index in
             let error = abs(Double(found[index]) - expected[index])
-            return error <= Self.tolerance * largest  // a NaN is not
+            return error <= tolerance * largest  // a NaN is not
                 ? nil : "\(what)[\(index)]: \(found[index]), not \(expected[index])"
         }
+    }
+}
+
+extension Variable {
+    /// The same values in one row.
+    fileprivate var flattened: Variable {
+        let shape = [1, self.shape.reduce(1, *)]
+        let gradient = gradient?.reshaped(shape)
+        guard let rounded else {
+            return Variable(value: value.reshaped(shape), gradient: gradient)
+        }
+        return Variable(
+            rounded: BFloatTensor(data: rounded.data, shape: shape), gradient: gradient)
+    }
+
+    fileprivate var numbers: [Float] {
+        guard let rounded else { return Array(value.elements) }
+        var numbers = [Float](repeating: 0, count: rounded.count)
+        accord_from_bfloat(rounded.data, &numbers, rounded.count)
+        return numbers
     }
 }

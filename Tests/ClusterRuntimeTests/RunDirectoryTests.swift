@@ -71,13 +71,11 @@ import Training
     // MARK: - Lock
 
     @Test func aSecondDescriptorDoesNotGetTheLock() throws {
-        let first = try folder.directory.lock()
+        let lock = try folder.directory.lock()
+        defer { close(lock) }
 
         let failure = try failure(.runDirectoryRefused) { _ = try folder.directory.lock() }
         #expect(failure.message.contains("another coordinator already runs in \(folder.path)"))
-
-        close(first)
-        close(try folder.directory.lock())
     }
 
     @Test func anotherProcessDoesNotGetTheLock() async throws {
@@ -93,6 +91,8 @@ import Training
         }
     }
 
+    // Only a process can tell: a child that another test starts holds a copy of each lock of this
+    // one until it executes its program.
     @Test func theLockGoesWithItsProcess() async throws {
         await #expect(processExitsWith: .exitCode(0)) { [path = folder.path as String] in
             _ = try RunDirectory(path).lock()

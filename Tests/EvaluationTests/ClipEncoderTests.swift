@@ -42,7 +42,8 @@ import Testing
     }
 
     private func encode(microbatchSize: Int) -> [ClipVectors] {
-        ClipEncoder(model: model, parameters: parameters, microbatchSize: microbatchSize)
+        ClipEncoder(
+            model: model, parameters: LaneParameters(parameters), microbatchSize: microbatchSize)
             .encode(rows)
     }
 
@@ -91,7 +92,8 @@ import Testing
 
     @Test func piecesOfTheCollectionMayArriveInAnyGrouping() {
         var evaluator = RetrievalEvaluator(
-            ClipEncoder(model: model, parameters: parameters, microbatchSize: 3))
+            ClipEncoder(
+                model: model, parameters: LaneParameters(parameters), microbatchSize: 3))
         for piece in [0..<0, 0..<5, 5..<6, 6..<11] { evaluator.add(Array(rows[piece])) }
 
         let metrics = evaluator.metrics()

@@ -7,6 +7,7 @@ import Foundation
 final class Cluster {
     let workplace: Workplace
     let run: URL
+    let precision: Workplace.Precision
     private let listen: String
     private(set) var coordinator: AccordProcess
     private(set) var workers: [AccordProcess] = []
@@ -14,22 +15,26 @@ final class Cluster {
     private(set) var strikes: [Int] = []
 
     init(
-        _ workplace: Workplace, workerCount: Int, listen: String = "tcp://127.0.0.1:0"
+        _ workplace: Workplace, workerCount: Int, precision: Workplace.Precision = .f32,
+        listen: String = "tcp://127.0.0.1:0"
     ) throws {
         self.workplace = workplace
+        self.precision = precision
         self.listen = listen
         run = workplace.newRun()
-        coordinator = try Self.startCoordinator(workplace, run, workerCount, listen)
+        coordinator = try AccordProcess(
+            Self.arguments(workplace, run, precision, listen, workerCount),
+            logsIn: workplace.directory)
     }
 
-    private static func startCoordinator(
-        _ workplace: Workplace, _ run: URL, _ workerCount: Int, _ listen: String
-    ) throws -> AccordProcess {
-        try AccordProcess(
-            [
-                "coordinator", "--config", workplace.configuration.path, "--run", run.path,
-                "--listen", listen, "--workers", "\(workerCount)",
-            ], logsIn: workplace.directory)
+    private static func arguments(
+        _ workplace: Workplace, _ run: URL, _ precision: Workplace.Precision, _ listen: String,
+        _ workerCount: Int
+    ) -> [String] {
+        [
+            "coordinator", "--config", workplace.configuration(precision).path,
+            "--run", run.path, "--listen", listen, "--workers", "\(workerCount)",
+        ]
     }
 
     func addWorker(threads: Int = 1) throws {
@@ -57,7 +62,9 @@ final class Cluster {
     }
 
     func restartCoordinator(workerCount: Int) throws {
-        coordinator = try Self.startCoordinator(workplace, run, workerCount, listen)
+        coordinator = try AccordProcess(
+            Self.arguments(workplace, run, precision, listen, workerCount),
+            logsIn: workplace.directory)
     }
 
     func killEverything() throws {

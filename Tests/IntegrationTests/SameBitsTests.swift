@@ -8,8 +8,12 @@ import Testing
 /// proves that every clip of every epoch was consumed exactly once.
 @Suite(.serialized) struct SameBitsTests {
     /// The undisturbed run of one worker with one thread.
-    static let reference: Result<String, any Error> = Result {
-        let cluster = try Cluster(Workplace.shared.get(), workerCount: 1)
+    static let reference = Result { try undisturbed(.f32) }
+    static let referenceInBF16 = Result { try undisturbed(.bf16) }
+
+    private static func undisturbed(_ precision: Workplace.Precision) throws -> String {
+        let cluster = try Cluster(
+            Workplace.shared.get(), workerCount: 1, precision: precision)
         try cluster.addWorkers(1)
         let status = try cluster.finish()
         guard status.step == status.stepCount, let hash = status.stateHash else {
@@ -21,16 +25,24 @@ import Testing
     struct Shape: Sendable, CustomTestStringConvertible {
         let workerCount: Int
         let threadCount: Int
-        var testDescription: String { "\(workerCount) workers x \(threadCount) threads" }
+        var precision = Workplace.Precision.f32
+        var testDescription: String {
+            "\(workerCount) workers x \(threadCount) threads in \(precision)"
+        }
     }
 
     @Test(arguments: [
         Shape(workerCount: 1, threadCount: 2), Shape(workerCount: 2, threadCount: 1),
         Shape(workerCount: 2, threadCount: 2), Shape(workerCount: 3, threadCount: 1),
         Shape(workerCount: 5, threadCount: 1),
+        Shape(workerCount: 1, threadCount: 2, precision: .bf16),
+        Shape(workerCount: 2, threadCount: 1, precision: .bf16),
+        Shape(workerCount: 3, threadCount: 2, precision: .bf16),
+        Shape(workerCount: 5, threadCount: 1, precision: .bf16),
     ])
     func anyNumberOfWorkersAndThreads(_ shape: Shape) throws {
-        let cluster = try Cluster(Workplace.shared.get(), workerCount: shape.workerCount)
+        let cluster = try Cluster(
+            Workplace.shared.get(), workerCount: shape.workerCount, precision: shape.precision)
         try cluster.addWorkers(shape.workerCount, threads: shape.threadCount)
 
         try expectReference(cluster)
@@ -44,6 +56,23 @@ import Testing
         try cluster.strikeAtRandom(seed) { try $0.killWorker(1) }
 
         try expectReference(cluster, strikeCount: 1)
+    }
+
+    @Test func theTwoPrecisionsAreNotTheSame() throws {
+        #expect(try Self.reference.get() != Self.referenceInBF16.get())
+    }
+
+    @Test func inBF16EverythingIsKilledAndAWorkerOnceMore() throws {
+        let cluster = try Cluster(
+            Workplace.shared.get(), workerCount: 2, precision: .bf16)
+        try cluster.addWorkers(2)
+
+        try cluster.strikeAtRandom(41) { try $0.killEverything() }
+        try cluster.restartCoordinator(workerCount: 3)
+        try cluster.addWorkers(3)
+        try cluster.strikeAtRandom(42) { try $0.killWorker(2) }
+
+        try expectReference(cluster, strikeCount: 2)
     }
 
     @Test func aKilledWorkerIsReplacedByALateOne() throws {
@@ -123,7 +152,8 @@ import Testing
     }
 
     private func expectReference(_ cluster: Cluster, strikeCount: Int = 0) throws {
-        let reference = try Self.reference.get()
+        let reference =
+            try cluster.precision == .f32 ? Self.reference.get() : Self.referenceInBF16.get()
         let status = try cluster.finish()
 
         #expect(status.step == status.stepCount)

@@ -4,8 +4,16 @@ import Testing
 
 /// A temporary folder with synthesised clips and a configuration, shared by the tests of a suite.
 struct Workplace: Sendable {
+    enum Precision: String, Sendable { case f32, bf16 }
+
     let directory: URL
-    let configuration: URL
+
+    func configuration(_ precision: Precision) -> URL {
+        directory.appending(path: "smoke-\(precision).yaml")
+    }
+
+    /// In f32.
+    var configuration: URL { configuration(.f32) }
 
     /// 90 training clips, 3 steps per epoch, and enough epochs to strike in the middle of a run.
     static let shared: Result<Workplace, any Error> = Result { try make() }
@@ -19,9 +27,12 @@ struct Workplace: Sendable {
             ["synthesize", "--clips", "120", "--out", clips.path, "--seed", "7"],
             logsIn: directory)
         guard outcome.exitCode == 0 else { throw SetUpFailed(text: outcome.errors) }
-        let workplace = Workplace(
-            directory: directory, configuration: directory.appending(path: "smoke.yaml"))
-        try workplace.writeConfiguration(replacing: ["epochCount": "40"])
+        let workplace = Workplace(directory: directory)
+        for precision in [Precision.f32, .bf16] {
+            let longer = ["epochCount": "40\nprecision: \(precision)"]
+            try workplace.writeConfiguration(
+                replacing: longer, named: workplace.configuration(precision).lastPathComponent)
+        }
         return workplace
     }
 
@@ -36,7 +47,7 @@ struct Workplace: Sendable {
     @discardableResult
     func writeConfiguration(
         from source: String = "smoke.yaml", replacing lines: [String: String],
-        renaming keys: [String: String] = [:], named name: String = "smoke.yaml"
+        renaming keys: [String: String] = [:], named name: String
     ) throws -> URL {
         let path = Self.repository.appending(path: "configs/\(source)")
         var text = try String(contentsOf: path, encoding: .utf8)

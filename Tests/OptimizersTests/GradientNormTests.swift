@@ -9,15 +9,28 @@ struct GradientNormTests {
         for row in rows {
             let vector = FloatVector(count: row.gradient.count)
             for (index, value) in row.gradient.enumerated() { vector.pointer[index] = Float(value) }
-            #expect(abs(gradientNorm(vector) - row.norm) <= 1e-14 * row.norm)
+            #expect(abs(GradientNorm(vector).value - row.norm) <= 1e-14 * row.norm)
         }
         #expect(rows.map(\.gradient.count) == [0, 1, 15, 16, 17, 1000])
+    }
+
+    // Powers of two, so that every sum is exact.
+    @Test func blocksOfAnyVectorCoverItOnce() {
+        for count in [1, 65_535, 65_536, 65_537, 200_000] {
+            let vector = FloatVector(count: count)
+            vector.pointer.update(repeating: 2, count: count)
+            let norm = GradientNorm(vector)
+            let sums = (0..<norm.blockCount).map(norm.sumOfSquares)
+
+            #expect(sums.reduce(0, +) == 4 * Double(count))
+            #expect(norm.value == (4 * Double(count)).squareRoot())
+        }
     }
 
     // The squares of f32 numbers overflow f32, but not double precision.
     @Test func hugeGradientsHaveANorm() {
         let vector = FloatVector(count: 40)
         for index in 0..<40 { vector.pointer[index] = 1e30 }
-        #expect(abs(gradientNorm(vector) / (1e30 * 40.0.squareRoot()) - 1) < 1e-6)
+        #expect(abs(GradientNorm(vector).value / (1e30 * 40.0.squareRoot()) - 1) < 1e-6)
     }
 }

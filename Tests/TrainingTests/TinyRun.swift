@@ -137,7 +137,8 @@ extension Replica {
     func computation(_ parameters: FloatVector? = nil) -> LaneComputation {
         LaneComputation(
             configuration: configuration, model: model,
-            parameters: parameters ?? self.parameters, keyParameters: keyParameters,
+            parameters: parameters.map { LaneParameters($0) } ?? laneParameters,
+            keyParameters: laneKeyParameters,
             textBank: textBank, videoBank: videoBank, maskedLanguage: maskedLanguage)
     }
 
@@ -152,5 +153,6 @@ extension Replica {
                 }
             }
         }
+        roundParameters()
     }
 }

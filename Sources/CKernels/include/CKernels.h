@@ -3,6 +3,7 @@
 #define ACCORD_CKERNELS_H
 
 #include "activations.h"
+#include "bfloat.h"
 #include "exact_sums.h"
 #include "normalization.h"
 #include "optimizer.h"

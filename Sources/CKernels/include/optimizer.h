@@ -4,6 +4,8 @@
 
 #include <stddef.h>
 
+#include "bfloat.h"
+
 typedef struct {
     float learning_rate;
     /// 0 for tensors that do not decay.
@@ -18,12 +20,19 @@ typedef struct {
     float gradient_scale;
 } AccordAdamW;
 
+/// What changes with the parameters in the same pass over memory; each may be null.
+typedef struct {
+    /// key = momentum * key + (1 - momentum) * parameters.
+    float *key;
+    float momentum;
+    /// bfloat16(parameters) and bfloat16(key).
+    AccordBFloat *rounded;
+    AccordBFloat *rounded_key;
+} AccordFollowers;
+
 /// One AdamW update. Source: Loshchilov and Hutter 2019, arXiv:1711.05101, algorithm 2, in the form
 /// of torch.optim.AdamW (decay before the step, epsilon outside the corrected root).
-void accord_adamw(AccordAdamW constants, const float *gradient, float *parameters, float *first,
-                  float *second, size_t count);
-
-/// target = momentum * target + (1 - momentum) * source.
-void accord_follow(float *target, const float *source, float momentum, size_t count);
+void accord_adamw(AccordAdamW constants, AccordFollowers followers, const float *gradient,
+                  float *parameters, float *first, float *second, size_t count);
 
 #endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Models
+import Tensors
 
 /// One key of the configuration file: where it lives, what it means and which values it takes.
 struct ConfigurationField: Sendable {
@@ -9,6 +10,7 @@ struct ConfigurationField: Sendable {
         case integer(Path<Int>, ClosedRange<Int>)
         case number(Path<Float>, ClosedRange<Float>)
         case text(Path<String>)
+        case precision(Path<Precision>)
     }
 
     /// Sections and key joined by a dot, as in the file.
@@ -32,6 +34,7 @@ struct ConfigurationField: Sendable {
                 : "whole number \(range.lowerBound)...\(range.upperBound)"
         case .number(_, let range): "number \(range.lowerBound)...\(range.upperBound)"
         case .text: "text"
+        case .precision: "word: " + Precision.allCases.map(\.rawValue).joined(separator: " or ")
         }
     }
 
@@ -41,6 +44,7 @@ struct ConfigurationField: Sendable {
         case .integer(let path, _): String(configuration[keyPath: path])
         case .number(let path, _): String(configuration[keyPath: path])
         case .text(let path): Self.quoted(configuration[keyPath: path])
+        case .precision(let path): configuration[keyPath: path].rawValue
         }
     }
 
@@ -59,6 +63,9 @@ extension ConfigurationField {
         .init("seed", .integer(\.seed, 0...Int.max), "Decides every random choice of the run."),
         .init(
             "epochCount", .integer(\.epochCount, 1...1_000_000), "Passes over the training split."),
+        .init(
+            "precision", .precision(\.precision),
+            "Of weights and activations in matrix products; sums, losses and updates are f32."),
     ]
 
     private static let data: [ConfigurationField] = [

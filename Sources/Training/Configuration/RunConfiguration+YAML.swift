@@ -2,6 +2,7 @@
 import Foundation
 import Models
 import Primitives
+import Tensors
 import Yams
 
 extension RunConfiguration {
@@ -118,6 +119,9 @@ extension RunConfiguration {
             self[keyPath: path] = value
         case .text(let path):
             self[keyPath: path] = given
+        case .precision(let path):
+            guard let value = Precision(rawValue: given) else { throw refuse() }
+            self[keyPath: path] = value
         }
     }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Models
 import Optimizers
+import Tensors
 
 /// Everything that decides the result of a run, in one validated value.
 ///
@@ -57,6 +58,7 @@ package struct RunConfiguration: Sendable, Equatable {
 
     package var seed = 2022
     package var epochCount = 10
+    package var precision = Precision.f32
     package var data = Data()
     package var lanes = Lanes()
     package var model = SingleStreamModel.Configuration()

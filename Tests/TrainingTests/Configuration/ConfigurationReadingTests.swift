@@ -155,7 +155,10 @@ import Testing
 
         #expect(lines.count { !$0.hasSuffix(":") } == ConfigurationField.all.count)
         #expect(
-            lines.prefix(4) == ["seed: 2022", "epochCount: 10", "data:", "  directory: \"clips\""])
+            lines.prefix(5) == [
+                "seed: 2022", "epochCount: 10", "precision: f32", "data:",
+                "  directory: \"clips\"",
+            ])
     }
 
     /// A value that the fields forget would neither be written nor compared.

@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: Apache-2.0
+import Autograd
+import Models
+import NeuralNetworks
+import Objectives
+import Primitives
+import Tensors
+
+/// The two model sizes that the peers are measured with.
+enum WorkSize: String, CaseIterable {
+    case small
+    case base
+
+    var model: SingleStreamModel.Configuration {
+        var model = SingleStreamModel.Configuration()
+        model.projectionWidth = 256
+        switch self {
+        case .small:
+            (model.width, model.feedForwardWidth, model.headCount) = (384, 1536, 6)
+            (model.layerCount, model.visionLayerCount, model.patchSize) = (6, 6, 16)
+        case .base:
+            (model.width, model.feedForwardWidth, model.headCount) = (768, 3072, 12)
+            (model.layerCount, model.visionLayerCount, model.patchSize) = (12, 12, 32)
+        }
+        return model
+    }
+
+    var frameSize: Int { self == .small ? 112 : 224 }
+}
+
+/// What one lane computes in a step: random clips, every loss of the pre-training.
+struct PretrainingWork {
+    struct Configuration {
+        var size: WorkSize
+        var precision: Precision
+        var laneCount: Int
+        var rowCount: Int
+        /// 0: drawn per clip, as long as real texts are.
+        var tokenCount: Int
+    }
+
+    static let frameCount = 8
+    static let tokenCountMax = 256
+    static let vocabularyCount = 21_128
+    static let bankCapacity = 4096
+
+    let configuration: Configuration
+    let model: SingleStreamModel
+    private let matchingLayout: ParameterLayout
+    private let matching: Linear
+    private let matchingParameters: FloatVector
+    private let banks: (text: MemoryBank, video: MemoryBank)
+
+    init(_ configuration: Configuration) {
+        self.configuration = configuration
+        let size = configuration.size
+        model = SingleStreamModel(
+            size.model,
+            inputShape: .init(
+                frameCount: Self.frameCount, frameSize: size.frameSize,
+                tokenCountMax: Self.tokenCountMax, vocabularyCount: Self.vocabularyCount))
+        var layout = ParameterLayout()
+        matching = Linear(
+            inputWidth: size.model.width, outputWidth: 2, name: "matching", in: &layout)
+        matchingLayout = layout
+        matchingParameters = FloatVector(count: layout.elementCount)
+        layout.initialize(matchingParameters, seed: 3)
+        banks = (Self.bank(size.model.projectionWidth, 4), Self.bank(size.model.projectionWidth, 5))
+    }
+
+    private static func bank(_ width: Int, _ seed: UInt64) -> MemoryBank {
+        var generator = SeededGenerator(seed: seed, purpose: .testing)
+        let bank = MemoryBank(capacity: bankCapacity, width: width)
+        let entries = (0..<bankCapacity).map { index in
+            let values = (0..<width).map { _ in generator.nextUnit() - 0.5 }
+            let norm = values.reduce(0) { $0 + $1 * $1 }.squareRoot()
+            return MemoryBank.Entry(clipIndex: 1000 + index, key: values.map { $0 / norm })
+        }
+        bank.enqueue(entries, step: .initial)
+        return bank
+    }
+
+    /// The clips of a lane at a step.
+    struct Rows {
+        var texts: [[Int32]]
+        var clips: [[UInt8]]
+    }
+
+    func rows(step: Int, lane: Int) -> Rows {
+        var generator = SeededGenerator(
+            seed: 1, purpose: .testing, [UInt64(step), UInt64(lane)])
+        let frameBytes = configuration.size.frameSize * configuration.size.frameSize * 3
+        let pixels = (0..<Self.frameCount * frameBytes).map { UInt8(truncatingIfNeeded: $0 &* 37) }
+        return Rows(
+            texts: (0..<configuration.rowCount).map { _ in
+                let count = tokenCount(&generator)
+                return (0..<count).map { _ in Int32(generator.next(below: Self.vocabularyCount)) }
+            },
+            clips: (0..<configuration.rowCount).map { _ in pixels })
+    }
+
+    /// Real texts: 16 to 256 tokens with a median near 60.
+    private func tokenCount(_ generator: inout SeededGenerator) -> Int {
+        guard configuration.tokenCount == 0 else { return configuration.tokenCount }
+        let u = generator.nextUnit()
+        return min(256, 16 + Int(44 * u / (1.001 - u)))
+    }
+
+    /// Forward and backward pass; the gradient is added to `gradient`. Returns the loss.
+    func run(
+        _ rows: Rows, _ encoders: Encoders, _ arena: Arena, _ gradient: FloatVector
+    ) -> Float {
+        arena.reset()
+        let keys = encode(rows, encoders.key, gradient: nil, arena)
+        let pass = encode(rows, encoders.query, gradient: gradient, arena)
+        let tape = pass.context.tape
+        let clips = Array(0..<rows.texts.count)
+        let alignment = AlignmentObjective(temperature: 0.07)
+        func align(_ queries: Variable, _ keys: Variable, _ bank: MemoryBank) -> Variable {
+            alignment.loss(
+                .init(queries: queries, keys: keys.value, clipIndices: clips, bank: bank), tape)
+        }
+        let count = Float(clips.count)
+        let loss = tape.weightedSum([
+            (maskedLanguageLoss(rows, pass), 1),
+            (matchingLoss(pass), 1 / count),
+            (align(pass.text, keys.video, banks.video), 1 / count),
+            (align(pass.video, keys.text, banks.text), 1 / count),
+        ])
+        tape.backward(from: loss)
+        return loss.value.data[0]
+    }
+
+    /// The parameters of both encoders, in the form that lanes read.
+    struct Encoders {
+        let query: LaneParameters
+        let key: LaneParameters
+    }
+
+    private struct Pass {
+        let context: ForwardContext
+        let encoded: SingleStreamModel.EncodedViews
+        let text: Variable
+        let video: Variable
+    }
+
+    private func encode(
+        _ rows: Rows, _ parameters: LaneParameters, gradient: FloatVector?, _ arena: Arena
+    ) -> Pass {
+        let context = ForwardContext(
+            tape: Tape(
+                arena: arena, recordsGradients: gradient != nil, precision: parameters.precision),
+            layout: model.layout, parameters: parameters, gradients: gradient)
+        let inputs = model.embed(texts: rows.texts, clips: rows.clips, context)
+        let views = rows.texts.indices.map { SingleStreamModel.View(text: $0, clip: $0) }
+        let encoded = model.encode(views, of: inputs, context)
+        let lengths = rows.texts.flatMap { [$0.count, Self.frameCount] }
+        let parts = context.tape.meanPool(encoded.hidden, layout: SequenceLayout(lengths: lengths))
+        func pick(_ part: Int) -> Variable {
+            context.tape.gatherRows(parts, rows.texts.indices.map { Int32(2 * $0 + part) })
+        }
+        return Pass(
+            context: context, encoded: encoded, text: model.projectText(pick(0), context),
+            video: model.projectVideo(pick(1), context))
+    }
+
+    /// 15 % of the tokens of every text.
+    private func maskedLanguageLoss(_ rows: Rows, _ pass: Pass) -> Variable {
+        var places: [Int32] = []
+        var targets: [Int32] = []
+        for (index, text) in rows.texts.enumerated() {
+            let start = pass.encoded.layout.rows(of: index).lowerBound
+            for position in stride(from: 0, to: text.count, by: 7) {
+                places.append(Int32(start + position))
+                targets.append(text[position])
+            }
+        }
+        let tape = pass.context.tape
+        let logits = model.languageLogits(
+            tape.gatherRows(pass.encoded.hidden, places), pass.context)
+        return tape.softmaxCrossEntropy(
+            logits: logits, targets: targets,
+            weights: [Float](repeating: 1 / Float(targets.count), count: targets.count))
+    }
+
+    private func matchingLoss(_ pass: Pass) -> Variable {
+        let context = ForwardContext(
+            tape: pass.context.tape, layout: matchingLayout,
+            parameters: LaneParameters(matchingParameters), gradients: nil)
+        let logits = matching(pass.encoded.pooled, context)
+        let count = logits.value.rowCount
+        return pass.context.tape.softmaxCrossEntropy(
+            logits: logits, targets: (0..<count).map { Int32($0 % 2) },
+            weights: [Float](repeating: 1, count: count))
+    }
+
+    /// Floating-point operations of the matrix products of one lane's step, for texts of one
+    /// length: forward of both encoders, and twice that for the backward pass of one.
+    func operationCount(_ rows: Rows) -> Double {
+        let shape = configuration.size.model
+        let (width, inner) = (Double(shape.width), Double(shape.feedForwardWidth))
+        func layers(_ tokens: Double, _ count: Int) -> Double {
+            Double(count)
+                * (tokens * (8 * width * width + 4 * width * inner)
+                    + 4 * tokens * tokens * width)
+        }
+        let side = Double(configuration.size.frameSize / shape.patchSize)
+        let patchWidth = Double(3 * shape.patchSize * shape.patchSize)
+        let frames = Double(rows.clips.count * Self.frameCount)
+        let vision =
+            frames
+            * (layers(side * side + 1, shape.visionLayerCount)
+                + side * side * 2 * patchWidth * width)
+        let stream = rows.texts.reduce(0) {
+            $0 + layers(Double($1.count + Self.frameCount), shape.layerCount)
+        }
+        let chosen = rows.texts.reduce(0) { $0 + ($1.count + 6) / 7 }
+        return 4 * (vision + stream)
+            + 6 * Double(chosen) * width * Double(Self.vocabularyCount)
+    }
+}

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+import Collectives
+import Dispatch
+import Foundation
+import Models
+import Optimizers
+import Primitives
+import Synchronization
+import Tensors
+
+/// Runs whole steps and prints what they cost, beside the machine's own rate of products.
+final class StepBenchmark {
+    private struct Lane {
+        let arena: Arena
+        let gradient: FloatVector
+    }
+
+    /// Seconds of the parts of a step.
+    private struct Times {
+        var lanes = 0.0
+        var application = 0.0
+
+        var step: Double { lanes + application }
+    }
+
+    private let work: PretrainingWork
+    private let parameters: FloatVector
+    private let keyParameters: FloatVector
+    private let gradient: FloatVector
+    private let optimizer: AdamW
+    private let rule: ExactSums
+    private let accumulator: LaneAccumulator
+    private let lanes: [Lane]
+    private let rounded: (query: BFloatVector, key: BFloatVector)?
+    private var scales: [UInt8]
+    private var loss: Float = 0
+
+    init(_ work: PretrainingWork) {
+        self.work = work
+        let layout = work.model.layout
+        let count = layout.elementCount
+        parameters = FloatVector(count: count)
+        keyParameters = FloatVector(count: count)
+        gradient = FloatVector(count: count)
+        layout.initialize(parameters, seed: 1)
+        keyParameters.copy(from: parameters)
+        optimizer = AdamW(
+            .init(weightDecay: 0.01, beta1: 0.9, beta2: 0.999, epsilon: 1e-8), elementCount: count)
+        rule = ExactSums(laneCount: work.configuration.laneCount)
+        accumulator = LaneAccumulator(
+            rule: rule, tensors: layout.entries.map(\.range), elementCount: count)
+        lanes = (0..<work.configuration.laneCount).map { _ in
+            Lane(arena: Arena(chunkFloats: 1 << 22), gradient: FloatVector(count: count))
+        }
+        scales = [UInt8](repeating: 0, count: layout.entries.count)
+        rounded =
+            work.configuration.precision == .bf16
+            ? (BFloatVector(count: count), BFloatVector(count: count)) : nil
+        roundParameters()
+    }
+
+    func run(stepCount: Int) {
+        // The first steps find the scales and generate the kernels.
+        for number in 1...2 { _ = step(number) }
+        let times = (3..<3 + stepCount).map { step($0) }.sorted { $0.step < $1.step }
+        report(times[times.count / 2], stepNumber: 3)
+    }
+
+    private func step(_ number: Int) -> Times {
+        let clock = ContinuousClock()
+        let rows = lanes.indices.map { work.rows(step: number, lane: $0) }
+        let key = AccumulationKey(step: Step(UInt64(number)), attempt: 1)
+        var times = Times()
+        times.lanes = clock.measure { computeLanes(rows, key) } / .seconds(1)
+        times.application = clock.measure { apply(number) } / .seconds(1)
+        return times
+    }
+
+    private func computeLanes(_ rows: [PretrainingWork.Rows], _ key: AccumulationKey) {
+        accumulator.reset(for: key, scales: scales)
+        let encoders = PretrainingWork.Encoders(
+            query: LaneParameters(parameters, rounded: rounded?.query),
+            key: LaneParameters(keyParameters, rounded: rounded?.key))
+        let losses = FloatVector(count: lanes.count)
+        nonisolated(unsafe) let (work, lanes) = (work, lanes)
+        let accumulator = accumulator
+        DispatchQueue.concurrentPerform(iterations: lanes.count) { index in
+            let lane = lanes[index]
+            lane.gradient.zero()
+            losses.pointer[index] = work.run(rows[index], encoders, lane.arena, lane.gradient)
+            _ = accumulator.add(
+                lane: index, key: key, gradient: lane.gradient.pointer, report: [])
+        }
+        loss = losses.elements.reduce(0, +) / Float(lanes.count)
+    }
+
+    /// As `Replica` does it, in ranges of as many threads as there are lanes.
+    private func apply(_ number: Int) {
+        let layout = work.model.layout
+        let maxima = accumulator.contribution().maxima
+        let reduced = ReducedStep(
+            key: AccumulationKey(step: Step(UInt64(number)), attempt: 1), scales: scales,
+            exchanged: .init(sums: accumulator.sums, maxima: maxima, reports: []))
+        let factors = scales.map { rule.meanFactor(remembered: $0) }
+        let norm = GradientNorm(gradient)
+        let sums = Mutex([Double](repeating: 0, count: norm.blockCount))
+        forEachPiece { [gradient] range in
+            for (index, entry) in layout.entries.enumerated() {
+                let part = entry.range.clamped(to: range)
+                guard !part.isEmpty else { continue }
+                reduced.dequantise(
+                    part, factor: factors[index], into: gradient.pointer + part.lowerBound)
+            }
+            let block = range.lowerBound / GradientNorm.blockElements
+            let sum = norm.sumOfSquares(ofBlock: block)
+            sums.withLock { $0[block] = sum }
+        }
+        let total = GradientNorm.norm(sums.withLock { $0 })
+        var followers = AdamW.Followers()
+        followers.keyEncoder = (keyParameters, 0.995)
+        followers.rounded = rounded?.query
+        followers.roundedKeyEncoder = rounded?.key
+        let update = AdamW.Update(
+            number: UInt64(number), learningRate: 1e-4,
+            gradientScale: total > 1 ? Float(1 / total) : 1)
+        forEachPiece { [optimizer, parameters, gradient, followers] range in
+            optimizer.update(
+                parameters, gradient: gradient, layout: layout, update, in: range, followers)
+        }
+        scales = rule.remembered(after: scales, maxima: maxima)
+    }
+
+    private func forEachPiece(_ body: @Sendable (Range<Int>) -> Void) {
+        let size = GradientNorm.blockElements
+        let count = gradient.count
+        let threads = lanes.count
+        DispatchQueue.concurrentPerform(iterations: threads) { thread in
+            for start in stride(from: thread * size, to: count, by: threads * size) {
+                body(start..<min(count, start + size))
+            }
+        }
+    }
+
+    private func roundParameters() {
+        rounded?.query.round(parameters)
+        rounded?.key.round(keyParameters)
+    }
+
+    private func report(_ times: Times, stepNumber: Int) {
+        let configuration = work.configuration
+        let operations = lanes.indices.reduce(0.0) {
+            $0 + work.operationCount(work.rows(step: stepNumber, lane: $1))
+        }
+        let rate = operations / times.step
+        let limit = ProductRate.measure(configuration.precision, threadCount: lanes.count)
+        let clips = Double(configuration.laneCount * configuration.rowCount)
+        func fixed(_ value: Double, _ digits: Int) -> String {
+            String(format: "%.\(digits)f", value)
+        }
+        let shape =
+            "\(configuration.size) \(configuration.precision) lanes=\(configuration.laneCount) "
+            + "rows=\(configuration.rowCount) text=\(configuration.tokenCount)"
+        print(
+            "accord \(shape): \(fixed(times.step * 1e3, 0)) ms/step "
+                + "\(fixed(clips / times.step, 2)) clips/s \(fixed(rate / 1e9, 1)) GFLOP/s = "
+                + "\(fixed(100 * rate / limit, 0))% of \(fixed(limit / 1e9, 0)) GFLOP/s "
+                + "loss \(fixed(Double(loss), 3))")
+        print(
+            "  lanes \(fixed(times.lanes * 1e3, 0)) ms, applying "
+                + "\(fixed(times.application * 1e3, 0)) ms, "
+                + "\(fixed(Double(lanes[0].arena.peakBytes) / 1e6, 0)) MB per lane, "
+                + "\(work.model.layout.elementCount / 1_000_000) M parameters")
+    }
+}
+
+/// The machine's own rate: square products on as many threads at once.
+enum ProductRate {
+    private static let side = 2048
+
+    /// Floating-point operations per second.
+    static func measure(_ precision: Precision, threadCount: Int) -> Double {
+        var best = Double.infinity
+        for _ in 0..<5 {
+            let duration = ContinuousClock().measure {
+                DispatchQueue.concurrentPerform(iterations: threadCount) { _ in
+                    multiplyOnce(precision)
+                }
+            }
+            best = min(best, duration / .seconds(1))
+        }
+        return 2 * pow(Double(side), 3) * Double(threadCount) / best
+    }
+
+    private static func multiplyOnce(_ precision: Precision) {
+        let arena = Arena()
+        let shape = [side, side]
+        let target = Matrix(arena.allocate(shape))
+        let values = arena.allocateZeroed(shape)
+        let factor = precision == .f32 ? Matrix(values) : Matrix(arena.rounded(values))
+        multiply(.plain(factor), .plain(factor), into: target)
+        withExtendedLifetime(arena) {}
+    }
+}

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+import CKernels
+import COneDNN
+import COpenBLAS
+
+/// Which library multiplies matrices on this machine.
+///
+/// oneDNN's kernels are generated for the shape and reach about twice OpenBLAS's rate where there is
+/// AVX-512, also for the small products of attention; elsewhere OpenBLAS is the faster one, and
+/// bfloat16 factors are widened for it.
+enum MatrixBackend: Sendable {
+    case oneDNN
+    case openBLAS
+
+    /// target = scale * left * right + bias + keep * target.
+    struct Product {
+        let left: Factor
+        let right: Factor
+        let bias: UnsafeMutablePointer<Float>?
+        let target: Matrix
+        let scale: Float
+        let keep: Float
+    }
+
+    /// The same for the whole life of the process, and part of its numeric class.
+    static let own: MatrixBackend = accord_onednn_is_fast_f32() ? .oneDNN : .openBLAS
+
+    func multiply(_ product: Product) {
+        // oneDNN has no product without an inner dimension.
+        if self == .oneDNN, product.left.columnCount > 0 {
+            product.runOneDNN()
+        } else if product.left.matrix.element == .bf16 || product.target.element == .bf16 {
+            product.runWidened()
+        } else {
+            product.runOpenBLAS()
+        }
+    }
+}
+
+/// Lanes run on one thread each, so OpenBLAS must not start its own. Call once, before any lane.
+package func configureSingleThreadedBLAS() { openblas_set_num_threads(1) }
+
+extension MatrixBackend.Product {
+    fileprivate func runOneDNN() {
+        var product = AccordProduct(
+            left: left.description, right: right.description,
+            target: Factor.plain(target).description, scale: scale, keep: keep,
+            has_bias: bias == nil ? 0 : 1)
+        let status = accord_onednn_multiply(
+            &product, left.matrix.address, right.matrix.address, bias, target.address)
+        precondition(
+            status == 0,
+            "oneDNN refuses [\(left.rowCount), \(left.columnCount)] x [\(right.rowCount), "
+                + "\(right.columnCount)]: \(String(cString: accord_onednn_failure(status)))")
+    }
+
+    fileprivate func runOpenBLAS() {
+        cblas_sgemm(
+            CblasRowMajor, left.flag, right.flag, blasint(target.rowCount),
+            blasint(target.columnCount), blasint(left.columnCount), scale, left.matrix.data,
+            blasint(max(1, left.matrix.leadingDimension)), right.matrix.data,
+            blasint(max(1, right.matrix.leadingDimension)), keep, target.data,
+            blasint(target.leadingDimension))
+        guard let bias else { return }
+        for row in 0..<target.rowCount {
+            accord_add(target.data + row * target.leadingDimension, bias, target.columnCount)
+        }
+    }
+
+    /// For processors without kernels for bfloat16: f32 in between, at the price of the copies.
+    fileprivate func runWidened() {
+        let arena = Arena(chunkFloats: 1 << 16)
+        let wideTarget = target.element == .f32 ? target : target.widened(in: arena)
+        Self(
+            left: left.widened(in: arena), right: right.widened(in: arena), bias: bias,
+            target: wideTarget, scale: scale, keep: keep
+        ).runOpenBLAS()
+        if target.element == .bf16 { target.round(wideTarget) }
+        withExtendedLifetime(arena) {}
+    }
+}
+
+extension Matrix {
+    fileprivate var bfloats: UnsafeMutablePointer<UInt16> {
+        address.assumingMemoryBound(to: UInt16.self)
+    }
+
+    fileprivate func widened(in arena: Arena) -> Matrix {
+        guard element == .bf16 else { return self }
+        let wide = Matrix(arena.allocate([rowCount, columnCount]))
+        for row in 0..<rowCount {
+            accord_from_bfloat(
+                bfloats + row * leadingDimension, wide.data + row * columnCount, columnCount)
+        }
+        return wide
+    }
+
+    fileprivate func round(_ wide: Matrix) {
+        for row in 0..<rowCount {
+            accord_to_bfloat(
+                wide.data + row * wide.leadingDimension, bfloats + row * leadingDimension,
+                columnCount)
+        }
+    }
+}
+
+extension Factor {
+    fileprivate var flag: CBLAS_TRANSPOSE {
+        switch self {
+        case .plain: CblasNoTrans
+        case .transposed: CblasTrans
+        }
+    }
+
+    fileprivate func widened(in arena: Arena) -> Factor {
+        switch self {
+        case .plain(let matrix): .plain(matrix.widened(in: arena))
+        case .transposed(let matrix): .transposed(matrix.widened(in: arena))
+        }
+    }
+
+    /// As oneDNN wants it: a transposed factor has its strides exchanged.
+    fileprivate var description: AccordMatrix {
+        let leading = Int64(matrix.leadingDimension)
+        let (rowStride, columnStride): (Int64, Int64) =
+            switch self {
+            case .plain: (leading, 1)
+            case .transposed: (1, leading)
+            }
+        return AccordMatrix(
+            element: matrix.element == .f32 ? ACCORD_FLOAT32 : ACCORD_BFLOAT16,
+            rows: Int64(rowCount), columns: Int64(columnCount), row_stride: rowStride,
+            column_stride: columnStride)
+    }
+}
