@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test check format clean
+.PHONY: help setup build demo test check format bench bench-step clean
 
 # Headers of the C libraries, and the tools that find them. SQLite belongs to the run's ledger.
 PACKAGES := git pkg-config libopenblas-dev libdnnl-dev libzmq3-dev libsqlite3-dev \
@@ -18,7 +18,7 @@ ACCORD := .build/release/accord
 DEMO := build/demo
 
 help: ## List the targets.
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
 setup: ## Install the Debian packages that are missing (root or sudo).
 	@if ! command -v swift > /dev/null; then
@@ -88,6 +88,18 @@ check: setup ## What a build server runs: the format, then all tests.
 
 format: ## Rewrite the Swift files in the house format.
 	@swift format --in-place --parallel --recursive Package.swift Sources Tests
+
+bench: bench-step ## Measure Accord beside the limits of this machine.
+
+bench-step: setup ## Measure a pre-training step: two sizes, two precisions, real text lengths.
+	@swift build $(FLAGS) --product benchmarks
+	for size in small base; do
+	    rows=$$(( $$([[ $$size == small ]] && echo 4 || echo 2) ))
+	    for precision in f32 bf16; do
+	        .build/release/benchmarks step --size $$size --precision $$precision --rows $$rows
+	    done
+	done
+	.build/release/benchmarks step --size small --precision bf16 --text 0
 
 clean: ## Remove everything that was built, synthesised and trained here.
 	@rm -rf .build build
