@@ -16,9 +16,9 @@ struct StepCommand: ParsableCommand {
         commandName: "step",
         abstract: "One pre-training step: lanes, exact sums, optimizer, key encoder.",
         discussion: """
-            The same work as one step of a PyTorch model of the same sizes: text and frames through \
-            one stream, masked language modelling, matching, and InfoNCE in both directions against \
-            a bank, with a momentum key encoder.
+            The same work as one step of a PyTorch model of the same sizes: text and frames \
+            through one stream, masked language modelling, matching, and InfoNCE in both \
+            directions against a bank, with a momentum key encoder.
             """)
 
     @Option(help: "small or base.")

@@ -44,8 +44,6 @@ final class StepBenchmark {
         gradient = FloatVector(count: count)
         layout.initialize(parameters, seed: 1)
         keyParameters.copy(from: parameters)
-        optimizer = AdamW(
-            .init(weightDecay: 0.01, beta1: 0.9, beta2: 0.999, epsilon: 1e-8), elementCount: count)
         rule = ExactSums(laneCount: work.configuration.laneCount)
         accumulator = LaneAccumulator(
             rule: rule, tensors: layout.entries.map(\.range), elementCount: count)
@@ -56,6 +54,11 @@ final class StepBenchmark {
         rounded =
             work.configuration.precision == .bf16
             ? (BFloatVector(count: count), BFloatVector(count: count)) : nil
+        optimizer = AdamW(
+            .init(weightDecay: 0.01, beta1: 0.9, beta2: 0.999, epsilon: 1e-8), elementCount: count,
+            .init(
+                keyEncoder: (keyParameters, 0.995), rounded: rounded?.query,
+                roundedKeyEncoder: rounded?.key))
         roundParameters()
     }
 
@@ -82,6 +85,7 @@ final class StepBenchmark {
             query: LaneParameters(parameters, rounded: rounded?.query),
             key: LaneParameters(keyParameters, rounded: rounded?.key))
         let losses = FloatVector(count: lanes.count)
+        // Sendable: each iteration touches its own lane alone; the rest is only read.
         nonisolated(unsafe) let (work, lanes) = (work, lanes)
         let accumulator = accumulator
         DispatchQueue.concurrentPerform(iterations: lanes.count) { index in
@@ -116,16 +120,11 @@ final class StepBenchmark {
             sums.withLock { $0[block] = sum }
         }
         let total = GradientNorm.norm(sums.withLock { $0 })
-        var followers = AdamW.Followers()
-        followers.keyEncoder = (keyParameters, 0.995)
-        followers.rounded = rounded?.query
-        followers.roundedKeyEncoder = rounded?.key
         let update = AdamW.Update(
             number: UInt64(number), learningRate: 1e-4,
             gradientScale: total > 1 ? Float(1 / total) : 1)
-        forEachPiece { [optimizer, parameters, gradient, followers] range in
-            optimizer.update(
-                parameters, gradient: gradient, layout: layout, update, in: range, followers)
+        forEachPiece { [optimizer, parameters, gradient] range in
+            optimizer.update(parameters, gradient: gradient, layout: layout, update, in: range)
         }
         scales = rule.remembered(after: scales, maxima: maxima)
     }

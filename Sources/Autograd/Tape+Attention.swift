@@ -37,24 +37,26 @@ extension Tape {
                 into: head.slice(target))
         }
         record(output) { [self] gradient in
-            let outputGradient = factor(gradient)
-            let gradients = (query.gradient, key.gradient, value.gradient)
-            let scratch = AttentionScratch(heads, precision: precision, arena)
-            heads.forEach { head in
-                attentionPullback(
-                    head, weights, scratch, factors, outputGradient: outputGradient, gradients)
-            }
+            let pullback = AttentionPullback(
+                weights: weights, scratch: AttentionScratch(heads, precision: precision, arena),
+                factors: factors, outputGradient: factor(gradient),
+                gradients: (query.gradient, key.gradient, value.gradient))
+            heads.forEach { pullback.run($0) }
         }
         return output
     }
+}
+
+private struct AttentionPullback {
+    let weights: AttentionWeights
+    let scratch: AttentionScratch
+    let factors: (query: Matrix, key: Matrix, value: Matrix)
+    let outputGradient: Matrix
+    let gradients: (query: Tensor?, key: Tensor?, value: Tensor?)
 
     /// With P the weights: dV += Pᵀ dO; dP = dO Vᵀ; dS = softmax pullback; dQ += dS K / sqrt(H);
     /// dK += dSᵀ Q / sqrt(H).
-    private func attentionPullback(
-        _ head: AttentionHeads.Head, _ weights: AttentionWeights, _ scratch: AttentionScratch,
-        _ factors: (query: Matrix, key: Matrix, value: Matrix), outputGradient: Matrix,
-        _ gradients: (query: Tensor?, key: Tensor?, value: Tensor?)
-    ) {
+    func run(_ head: AttentionHeads.Head) {
         let outputGradient = head.slice(outputGradient)
         if let target = gradients.value {
             multiply(

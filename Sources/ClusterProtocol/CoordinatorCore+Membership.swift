@@ -118,7 +118,8 @@ extension CoordinatorCore {
         members.removeAll { now - $0.lastHeardTick > limit }
         for state in silent {
             evictionCount += 1
-            let text = "evicted worker \(state.member.worker) on \(state.member.hostName) "
+            let text =
+                "evicted worker \(state.member.worker) on \(state.member.hostName) "
                 + "(process \(state.member.processIdentifier)): silent for \(limit) ticks"
             directives.append(.persist(.event(text)))
             directives.append(.note(text))

@@ -13,7 +13,8 @@ extension CoordinatorCore {
         } else if let known = stateHashes[report.step], !report.stateHash.isEmpty,
             known != report.stateHash
         {
-            let text = "worker \(worker) on \(members[index].member.hostName) and the ledger "
+            let text =
+                "worker \(worker) on \(members[index].member.hostName) and the ledger "
                 + "disagree on the state after step \(report.step)"
             directives.append(.persist(.event(text)))
             stop(.diverged, text)
@@ -25,7 +26,8 @@ extension CoordinatorCore {
 
     mutating func onClipUnreadable(_ clip: MaskedClip, _ reason: String) {
         if !masked.contains(clip), clip.step <= committed {
-            let text = "step \(clip.step) consumed a clip that cannot be read any more, so it "
+            let text =
+                "step \(clip.step) consumed a clip that cannot be read any more, so it "
                 + "cannot be repeated: \(reason); restore the file, then resume"
             directives.append(.persist(.event(text)))
             stop(.dataInvalid, text)

@@ -40,21 +40,32 @@ package struct AdamW: Sendable {
     package struct Followers: Sendable {
         /// The key encoder and how much of itself it keeps.
         /// - Source: He et al. 2020, arXiv:1911.05722, eq. 2.
-        package var keyEncoder: (parameters: FloatVector, momentum: Float)?
+        let keyEncoder: (parameters: FloatVector, momentum: Float)?
         /// Rounded copies of the parameters and of the key encoder's.
-        package var rounded: BFloatVector?
-        package var roundedKeyEncoder: BFloatVector?
+        let rounded: BFloatVector?
+        let roundedKeyEncoder: BFloatVector?
 
-        package init() {}
+        package init(
+            keyEncoder: (parameters: FloatVector, momentum: Float)? = nil,
+            rounded: BFloatVector? = nil, roundedKeyEncoder: BFloatVector? = nil
+        ) {
+            self.keyEncoder = keyEncoder
+            self.rounded = rounded
+            self.roundedKeyEncoder = roundedKeyEncoder
+        }
     }
 
     package let configuration: Configuration
     /// First and second moments, as long as the parameter vector; part of the checkpoint.
     package let firstMoment: FloatVector
     package let secondMoment: FloatVector
+    private let followers: Followers
 
-    package init(_ configuration: Configuration, elementCount: Int) {
+    package init(
+        _ configuration: Configuration, elementCount: Int, _ followers: Followers = Followers()
+    ) {
         self.configuration = configuration
+        self.followers = followers
         firstMoment = FloatVector(count: elementCount)
         secondMoment = FloatVector(count: elementCount)
     }
@@ -65,7 +76,7 @@ package struct AdamW: Sendable {
     /// - Parameter range: elements to update; several threads may update ranges of their own.
     package func update(
         _ parameters: FloatVector, gradient: FloatVector, layout: ParameterLayout,
-        _ update: Update, in range: Range<Int>? = nil, _ followers: Followers = Followers()
+        _ update: Update, in range: Range<Int>? = nil
     ) {
         precondition(update.number > 0, "updates are counted from 1")
         precondition(

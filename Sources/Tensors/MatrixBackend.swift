@@ -5,8 +5,8 @@ import COpenBLAS
 
 /// Which library multiplies matrices on this machine.
 ///
-/// oneDNN's kernels are generated for the shape and reach about twice OpenBLAS's rate where there is
-/// AVX-512, also for the small products of attention; elsewhere OpenBLAS is the faster one, and
+/// oneDNN's kernels are generated for the shape and reach about twice OpenBLAS's rate where there
+/// is AVX-512, also for the small products of attention; elsewhere OpenBLAS is the faster one, and
 /// bfloat16 factors are widened for it.
 enum MatrixBackend: Sendable {
     case oneDNN

@@ -103,7 +103,8 @@ package enum Factor {
 package func multiply(
     _ left: Factor, _ right: Factor, into target: Matrix, scale: Float = 1, keep: Float = 0
 ) {
-    multiply(left, right, bias: nil, into: target, scale: scale, keep: keep)
+    run(
+        .init(left: left, right: right, bias: nil, target: target, scale: scale, keep: keep))
 }
 
 /// target = left * right + bias; the bias has one number per column.
@@ -112,24 +113,20 @@ package func multiply(
 ) {
     precondition(
         bias.count == target.columnCount, "\(bias.count) biases of \(target.columnCount) columns")
-    multiply(left, right, bias: bias, into: target, scale: 1, keep: 0)
+    run(.init(left: left, right: right, bias: bias.data, target: target, scale: 1, keep: 0))
 }
 
-private func multiply(
-    _ left: Factor, _ right: Factor, bias: Tensor?, into target: Matrix, scale: Float, keep: Float
-) {
-    let inner = left.columnCount
+private func run(_ product: MatrixBackend.Product) {
+    let (left, right, target) = (product.left, product.right, product.target)
     precondition(
-        inner == right.rowCount && target.rowCount == left.rowCount
+        left.columnCount == right.rowCount && target.rowCount == left.rowCount
             && target.columnCount == right.columnCount,
-        "[\(left.rowCount), \(inner)] x [\(right.rowCount), \(right.columnCount)] is not "
-            + "[\(target.rowCount), \(target.columnCount)]")
+        "[\(left.rowCount), \(left.columnCount)] x [\(right.rowCount), \(right.columnCount)] "
+            + "is not [\(target.rowCount), \(target.columnCount)]")
     precondition(
         left.matrix.element == right.matrix.element
             && (target.element == .f32 || target.element == left.matrix.element),
         "\(left.matrix.element) x \(right.matrix.element) into \(target.element)")
     guard target.rowCount > 0, target.columnCount > 0 else { return }
-    MatrixBackend.own.multiply(
-        .init(
-            left: left, right: right, bias: bias?.data, target: target, scale: scale, keep: keep))
+    MatrixBackend.own.multiply(product)
 }

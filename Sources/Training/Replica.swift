@@ -66,7 +66,10 @@ package final class Replica: @unchecked Sendable {
         optimizer = AdamW(
             .init(
                 weightDecay: settings.weightDecay, beta1: settings.beta1, beta2: settings.beta2,
-                epsilon: settings.epsilon), elementCount: count)
+                epsilon: settings.epsilon), elementCount: count,
+            .init(
+                keyEncoder: (keyParameters, configuration.memoryBank.encoderMomentum),
+                rounded: rounded?.query, roundedKeyEncoder: rounded?.key))
         schedule = LearningRateSchedule(
             peak: settings.learningRate, warmUpSteps: settings.warmUpSteps, stepCount: stepCount)
         func bank() -> MemoryBank {
@@ -204,13 +207,9 @@ package final class Replica: @unchecked Sendable {
         let update = AdamW.Update(
             number: updateCount, learningRate: rate,
             gradientScale: norm > largest ? Float(largest / norm) : 1)
-        var followers = AdamW.Followers()
-        followers.keyEncoder = (keyParameters, configuration.memoryBank.encoderMomentum)
-        followers.rounded = rounded?.query
-        followers.roundedKeyEncoder = rounded?.key
-        forEachPiece { [optimizer, parameters, gradient, model, followers] range in
+        forEachPiece { [optimizer, parameters, gradient, model] range in
             optimizer.update(
-                parameters, gradient: gradient, layout: model.layout, update, in: range, followers)
+                parameters, gradient: gradient, layout: model.layout, update, in: range)
         }
         scales = rule.remembered(after: reduced.scales, maxima: reduced.maxima)
         summary.gradientNorm = norm

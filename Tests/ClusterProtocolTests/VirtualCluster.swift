@@ -94,7 +94,8 @@ final class VirtualCluster {
             if violation != nil { return }
             if outcome != nil, workers.isEmpty { return }
         }
-        violation = violation ?? "not finished after \(ticksMax) ticks at step "
+        violation =
+            violation ?? "not finished after \(ticksMax) ticks at step "
             + "\(coordinator?.committed ?? log.committed); "
             + "\(coordinator?.snapshot.waitingFor ?? [])"
     }

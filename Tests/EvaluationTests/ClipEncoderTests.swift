@@ -43,8 +43,9 @@ import Testing
 
     private func encode(microbatchSize: Int) -> [ClipVectors] {
         ClipEncoder(
-            model: model, parameters: LaneParameters(parameters), microbatchSize: microbatchSize)
-            .encode(rows)
+            model: model, parameters: LaneParameters(parameters), microbatchSize: microbatchSize
+        )
+        .encode(rows)
     }
 
     /// Oracle: the model on one text or one clip at a time.

@@ -26,9 +26,9 @@ import Testing
                 abs(luma(frame.dropFirst(3 * place).prefix(3)) - Double(expected[place]))
             }
             // Frames that follow each other differ by 2 and more in the mean. The three channels of
-            // a pixel are rounded, by at most 0.5 each: at most (65.5 + 128.6 + 25.0) / 255 / 2, that
-            // is 0.43 of brightness, and its deviation is 0.17, so 0.14 in the mean. A pixel may be
-            // clipped besides where the bar's edge has bled into its colour.
+            // a pixel are rounded, by at most 0.5 each: at most (65.5 + 128.6 + 25.0) / 255 / 2,
+            // that is 0.43 of brightness, and its deviation is 0.17, so 0.14 in the mean. A pixel
+            // may be clipped besides where the bar's edge has bled into its colour.
             #expect(differences.reduce(0, +) / Double(differences.count) < 0.2, "frame \(index)")
             #expect(differences.sorted()[differences.count * 95 / 100] <= 0.43, "frame \(index)")
         }

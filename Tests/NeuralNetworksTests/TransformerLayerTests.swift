@@ -34,8 +34,8 @@ struct TransformerLayerTests {
     }
 
     /// A key bias moves all scores of a query alike, so its gradient is zero: the gradients of the
-    /// keys, summed over the rows, cancel. The gradient of the key weight sums the same terms, times
-    /// an input of size 1, so its elements say how large they are.
+    /// keys, summed over the rows, cancel. The gradient of the key weight sums the same terms,
+    /// times an input of size 1, so its elements say how large they are.
     @Test(arguments: [0, 1])
     func theGradientOfTheKeyBiasCancels(_ index: Int) throws {
         let fixture = try LayerFixture.load()[index]

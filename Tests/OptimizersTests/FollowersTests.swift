@@ -17,12 +17,18 @@ struct FollowersTests {
         let before = FloatVector(count: count)
         let rounded = BFloatVector(count: count)
         let roundedKey = BFloatVector(count: count)
-        let optimizer = AdamW(
-            .init(weightDecay: 0.1, beta1: 0.9, beta2: 0.999, epsilon: 1e-8),
-            elementCount: FollowersTests.count)
+        let optimizer: AdamW
         private let gradient = FloatVector(count: count)
 
-        init() {
+        /// - Parameter momentum: nil for an update without followers.
+        init(momentum: Float?) {
+            optimizer = AdamW(
+                .init(weightDecay: 0.1, beta1: 0.9, beta2: 0.999, epsilon: 1e-8),
+                elementCount: FollowersTests.count,
+                momentum.map { [key, rounded, roundedKey] in
+                    .init(
+                        keyEncoder: (key, $0), rounded: rounded, roundedKeyEncoder: roundedKey)
+                } ?? .init())
             var layout = ParameterLayout()
             _ = layout.add("first", [1500], .zeros, decays: true)
             _ = layout.add("second", [1488], .zeros, decays: false)
@@ -38,27 +44,19 @@ struct FollowersTests {
             before.copy(from: key)
         }
 
-        func update(_ followers: AdamW.Followers, ranges: [Range<Int>] = [0..<count]) {
+        func update(ranges: [Range<Int>] = [0..<count]) {
             for range in ranges {
                 optimizer.update(
                     parameters, gradient: gradient, layout: layout,
-                    .init(number: 3, learningRate: 0.01, gradientScale: 0.5), in: range, followers)
+                    .init(number: 3, learningRate: 0.01, gradientScale: 0.5), in: range)
             }
-        }
-
-        func followers(momentum: Float) -> AdamW.Followers {
-            var followers = AdamW.Followers()
-            followers.keyEncoder = (key, momentum)
-            followers.rounded = rounded
-            followers.roundedKeyEncoder = roundedKey
-            return followers
         }
     }
 
     @Test(arguments: [0, 0.25, 0.99, 1] as [Float])
     func theKeyEncoderKeepsItsShare(momentum: Float) {
-        let bench = Bench()
-        bench.update(bench.followers(momentum: momentum))
+        let bench = Bench(momentum: momentum)
+        bench.update()
 
         let share = Double(momentum)
         for index in bench.layout.entries.flatMap(\.range) {
@@ -71,8 +69,8 @@ struct FollowersTests {
     }
 
     @Test func roundedCopiesAreThoseOfTheNewValues() {
-        let bench = Bench()
-        bench.update(bench.followers(momentum: 0.9))
+        let bench = Bench(momentum: 0.9)
+        bench.update()
 
         for (vector, rounded) in [
             (bench.parameters, bench.rounded), (bench.key, bench.roundedKey),
@@ -85,19 +83,18 @@ struct FollowersTests {
     }
 
     @Test func withoutFollowersTheParametersAreTheSame() {
-        let (with, without) = (Bench(), Bench())
-        with.update(with.followers(momentum: 0.9))
-        without.update(AdamW.Followers())
+        let (with, without) = (Bench(momentum: 0.9), Bench(momentum: nil))
+        with.update()
+        without.update()
 
         #expect(with.parameters.elements.elementsEqual(without.parameters.elements))
         #expect(without.key.elements.elementsEqual(without.before.elements))
     }
 
     @Test func anyPartitionGivesTheSameBits() {
-        let (whole, parts) = (Bench(), Bench())
-        whole.update(whole.followers(momentum: 0.9))
+        let (whole, parts) = (Bench(momentum: 0.9), Bench(momentum: 0.9))
+        whole.update()
         parts.update(
-            parts.followers(momentum: 0.9),
             ranges: [0..<16, 16..<1024, 1024..<1600, 1600..<2991, 2991..<2992])
 
         for (a, b) in [

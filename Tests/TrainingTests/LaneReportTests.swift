@@ -79,8 +79,8 @@ import Testing
 
     @Test func aNegativeClipIndexIsRefused() {
         var bytes = Self.full.encode()
-        // Behind the count of the clips and four clips, three losses and two numbers comes the count
-        // of the text keys, then the first.
+        // Behind the count of the clips and four clips, three losses and two numbers comes the
+        // count of the text keys, then the first.
         let offset = 4 + 4 * 4 + 8 + 4 + 8 + 8 + 4 + 4
         #expect(bytes[offset..<offset + 4] == [0, 0, 0, 0])
         bytes[offset + 3] = 0x80
