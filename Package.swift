@@ -69,6 +69,7 @@ let package = Package(
         floor("Datasets", ["Primitives", "Hashing", "Media"]),
         floor("Tokenization", ["Primitives"]),
         floor("Checkpoints", ["Primitives", "Hashing"]),
+        floor("WeightFiles", ["Primitives", "Tensors"]),
 
         // Floor 4
         floor("NeuralNetworks", ["Tensors", "Autograd"]),
@@ -87,6 +88,8 @@ let package = Package(
             ]),
         floor(
             "Evaluation", ["Tensors", "Autograd", "Datasets", "NeuralNetworks", "Models"]),
+        floor(
+            "PretrainedTowers", ["Tensors", "WeightFiles", "Autograd", "NeuralNetworks", "Models"]),
 
         // Floor 7
         floor(
@@ -102,8 +105,8 @@ let package = Package(
             name: "accord",
             dependencies: [
                 "Primitives", "Tensors", "Media", "ClusterProtocol", "Datasets", "Checkpoints",
-                "Training", "Evaluation", "ClusterRuntime", "Tokenization", argumentParser,
-                logging,
+                "WeightFiles", "Models", "Training", "Evaluation", "PretrainedTowers",
+                "ClusterRuntime", "Tokenization", argumentParser, logging,
             ],
             swiftSettings: strict),
 
@@ -129,6 +132,7 @@ let package = Package(
         tests(of: "Datasets", ["Primitives", "Hashing", "Media"]),
         tests(of: "Tokenization", ["Primitives"]),
         tests(of: "Checkpoints", ["Primitives"]),
+        tests(of: "WeightFiles", ["Primitives", "Tensors"]),
         tests(of: "NeuralNetworks", ["Tensors", "Autograd"]),
         tests(of: "Models", ["Primitives", "Tensors", "Autograd", "NeuralNetworks"]),
         tests(of: "Objectives", ["Primitives", "Tensors", "Autograd"]),
@@ -142,6 +146,9 @@ let package = Package(
             of: "Evaluation",
             ["Primitives", "Tensors", "Autograd", "Datasets", "NeuralNetworks", "Models"]),
         tests(
+            of: "PretrainedTowers",
+            ["Primitives", "Tensors", "Autograd", "NeuralNetworks", "Models", "WeightFiles"]),
+        tests(
             of: "ClusterRuntime",
             [
                 "Primitives", "Hashing", "Messaging", "ClusterProtocol", "Datasets", "Training",
@@ -153,7 +160,7 @@ let package = Package(
         .testTarget(name: "TidyTests", swiftSettings: strict),
         // Real processes: depends on the program so that it is built.
         .testTarget(
-            name: "IntegrationTests", dependencies: ["accord", "Primitives"],
+            name: "IntegrationTests", dependencies: ["accord", "Primitives", "WeightFiles"],
             swiftSettings: strict),
     ]
 )

@@ -81,7 +81,7 @@ extension Tape {
         return output
     }
 
-    private func check(_ x: Variable, _ weight: Variable, _ bias: Variable?) {
+    func check(_ x: Variable, _ weight: Variable, _ bias: Variable?) {
         precondition(
             x.columnCount == weight.columnCount, "\(x.shape) does not fit weight \(weight.shape)")
         precondition(
@@ -90,7 +90,7 @@ extension Tape {
     }
 
     /// dx += dy W; dW += dyᵀ x.
-    private func linearPullback(_ gradient: Matrix, x: Variable, weight: Variable) {
+    func linearPullback(_ gradient: Matrix, x: Variable, weight: Variable) {
         if let (target, isBegun) = gradientToWrite(x) {
             multiply(
                 .plain(gradient), .plain(factor(weight)), into: Matrix(target),

@@ -10,8 +10,8 @@ import Tensors
 /// - Source: Dosovitskiy et al. 2020, arXiv:2010.11929; pixel statistics and layer order of CLIP
 ///   (Radford et al. 2021, arXiv:2103.00020).
 struct VisionTower: Sendable {
-    private static let channelMeans: [Float] = [0.48145466, 0.4578275, 0.40821073]
-    private static let channelDeviations: [Float] = [0.26862954, 0.26130258, 0.27577711]
+    static let channelMeans: [Float] = [0.48145466, 0.4578275, 0.40821073]
+    static let channelDeviations: [Float] = [0.26862954, 0.26130258, 0.27577711]
 
     private let frameSize: Int
     private let patchSize: Int

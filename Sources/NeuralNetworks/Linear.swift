@@ -30,4 +30,9 @@ package struct Linear: Sendable {
     package func withGELU(_ x: Variable, _ context: ForwardContext) -> Variable {
         context.tape.linearGELU(x, weight: context(weight), bias: context(bias))
     }
+
+    /// `quickGELU(x Wᵀ + b)`.
+    package func withQuickGELU(_ x: Variable, _ context: ForwardContext) -> Variable {
+        context.tape.linearQuickGELU(x, weight: context(weight), bias: context(bias))
+    }
 }

@@ -13,12 +13,21 @@ import Tensors
 package struct TransformerLayer: Sendable {
     package enum Normalization: Sendable { case pre, post }
 
+    /// Between the two matrices of the feed-forward network.
+    package enum Activation: Sendable {
+        /// With the exact error function.
+        case gelu
+        /// `x sigmoid(1.702 x)`, of CLIP.
+        case quickGELU
+    }
+
     package struct Configuration: Sendable, Equatable {
         package var width: Int
         package var headCount: Int
         package var feedForwardWidth: Int
         package var normalization: Normalization
         package var epsilon: Float
+        package var activation = Activation.gelu
 
         package init(
             width: Int, headCount: Int, feedForwardWidth: Int, normalization: Normalization,
@@ -33,6 +42,7 @@ package struct TransformerLayer: Sendable {
     }
 
     private let normalization: Normalization
+    private let activation: Activation
     private let attention: SelfAttention
     private let attentionNorm: LayerNorm
     private let intermediate: Linear
@@ -44,6 +54,7 @@ package struct TransformerLayer: Sendable {
     ) {
         let width = configuration.width
         normalization = configuration.normalization
+        activation = configuration.activation
         attention = SelfAttention(
             width: width, headCount: configuration.headCount, name: "\(name).attention",
             in: &layout)
@@ -77,6 +88,9 @@ package struct TransformerLayer: Sendable {
     }
 
     private func feedForward(_ x: Variable, _ context: ForwardContext) -> Variable {
-        output(intermediate.withGELU(x, context), context)
+        switch activation {
+        case .gelu: output(intermediate.withGELU(x, context), context)
+        case .quickGELU: output(intermediate.withQuickGELU(x, context), context)
+        }
     }
 }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
-import Checkpoints
 import ClusterRuntime
 import Datasets
 import Evaluation
@@ -84,20 +83,9 @@ struct EvaluateCommand: ParsableCommand {
     }
 
     private func evaluate() throws -> Report {
-        let directory = RunDirectory(runPath)
-        try directory.requireExisting()
-        let configuration = try directory.configuration()
-        let setup = try RunSetup(configuration)
-        guard let checkpoint = try newestCheckpoint(directory) else {
-            throw ExitFailure(
-                .checkpointCorrupt, "\(runPath) has no checkpoint yet; train a little longer")
-        }
-        let replica = Replica(configuration, setup.surroundings)
-        do {
-            try replica.restore(checkpoint.snapshot)
-        } catch {
-            throw ExitFailure(.checkpointCorrupt, "\(checkpoint.path): \(error)")
-        }
+        let run = try RestoredRun(runPath)
+        let (setup, replica) = (run.setup, run.replica)
+        let configuration = setup.configuration
         let heldOut = try ClipCollection(
             directory: configuration.data.directory,
             split: split ?? configuration.data.heldOutSplit)
@@ -108,18 +96,10 @@ struct EvaluateCommand: ParsableCommand {
         evaluator.add(rows)
         let metrics = evaluator.metrics()
         return Report(
-            step: checkpoint.step.number, clips: metrics.pairCount,
+            step: run.step.number, clips: metrics.pairCount,
             textlessClips: metrics.leftOutCount, unreadableClips: unreadable,
             chanceRecallAt1: 1 / Double(max(1, metrics.pairCount)),
             textToVideo: .init(metrics.textToVideo), videoToText: .init(metrics.videoToText))
-    }
-
-    private func newestCheckpoint(_ directory: RunDirectory) throws -> LoadedCheckpoint? {
-        do {
-            return try CheckpointStore(directory: directory.checkpointsPath).newest()
-        } catch {
-            throw ExitFailure(.checkpointCorrupt, "\(error)")
-        }
     }
 
     private func load(_ collection: ClipCollection, _ setup: RunSetup) -> ([ClipRow], Int) {

@@ -29,14 +29,16 @@ struct OperationCase: Sendable, CustomTestStringConvertible {
 extension OperationCase {
     /// Every operation, every input of which has a gradient that is not zero.
     static let all: [OperationCase] =
-        [linear, linearWithoutBias, linearGELU, gelu, add, addToItself, narrowNorm, wideNorm]
+        [linear, linearWithoutBias, linearGELU, linearQuickGELU, gelu, combineRows]
+        + [add, addToItself, narrowNorm, wideNorm]
         + [attention([5], headCount: 1), attention([3, 0, 1, 20], headCount: 2), selfAttention]
         + [embedding, gatherRows, concatenateRows, meanPool([2, 0, 3]), normalizeRows]
         + [crossEntropy, contrastive, weightedSum]
 
     /// Shapes at the border, whose gradients may be empty.
     static let borders: [OperationCase] =
-        [linearOf(rows: 0), linearOf(rows: 1), linearGELUOf(rows: 0), attention([], headCount: 2)]
+        [linearOf(rows: 0), linearOf(rows: 1), linearGELUOf(rows: 0), linearQuickGELUOf(rows: 0)]
+        + [attention([], headCount: 2)]
         + [attention([0, 0], headCount: 2), attention([1], headCount: 4), meanPool([])]
         + [meanPool([0, 0]), meanPool([1])]
 
@@ -62,6 +64,28 @@ extension OperationCase {
         } oracle: {
             Oracle.gelu(Oracle.linear($0[0], $0[1], $0[2], input: 4))
         }
+    }
+
+    static let linearQuickGELU = linearQuickGELUOf(rows: 3)
+    static func linearQuickGELUOf(rows: Int) -> OperationCase {
+        OperationCase("linearQuickGELU of \(rows) rows", [[rows, 4], [19, 4], [19]]) { tape, x in
+            tape.linearQuickGELU(x[0], weight: x[1], bias: x[2])
+        } oracle: {
+            Oracle.quickGELU(Oracle.linear($0[0], $0[1], $0[2], input: 4))
+        }
+    }
+
+    /// One coefficient is negative and one row counts twice.
+    static let combineRows = OperationCase("combineRows", [[3, 5]]) { tape, x in
+        let coefficients = tape.arena.allocate([2, 3])
+        for (index, number) in [0.5, -1, 0.25, 0, 2, 1].enumerated() {
+            coefficients.data[index] = Float(number)
+        }
+        return tape.combineRows(coefficients, of: x[0])
+    } oracle: {
+        let x = Oracle.rows($0[0], width: 5)
+        return (0..<5).map { 0.5 * x[0][$0] - x[1][$0] + 0.25 * x[2][$0] }
+            + (0..<5).map { 2 * x[1][$0] + x[2][$0] }
     }
 
     static let gelu = OperationCase("gelu", [[4, 7]]) {

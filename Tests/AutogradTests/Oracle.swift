@@ -25,6 +25,8 @@ enum Oracle {
         x.map { 0.5 * $0 * erfc(-$0 / 2.0.squareRoot()) }
     }
 
+    static func quickGELU(_ x: [Double]) -> [Double] { x.map { $0 / (1 + exp(-1.702 * $0)) } }
+
     static func layerNorm(
         _ x: [Double], _ scale: [Double], _ bias: [Double], epsilon: Double
     ) -> [Double] {

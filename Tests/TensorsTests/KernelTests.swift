@@ -49,6 +49,66 @@ struct KernelTests {
         }
     }
 
+    private func quickGELU(_ x: [Float]) -> [Float] {
+        var kept = x
+        var y = [Float](repeating: 0, count: x.count)
+        let zeros = [Float](repeating: 0, count: x.count)
+        accord_bias_quick_gelu(&kept, zeros, &y, 1, x.count)
+        return y
+    }
+
+    /// 1.702 x is off by two roundings, 2^-23 of itself at most, which the exponential passes on;
+    /// that, sum, quotient and product add 6 more of 2^-24 each.
+    @Test func quickGELUIsExactToAFewRoundings() {
+        let x = numbers(40_001, -40...40)
+        let worst = zip(x.map(Double.init), quickGELU(x)).map { x, y in
+            let expected = x / (1 + exp(-1.702 * x))
+            let errorMax = 0x1p-24 * (2 * abs(1.702 * x) + 6)
+            return abs(Double(y) / expected - 1) / errorMax
+        }
+        #expect(worst.allSatisfy { $0 <= 1 })
+    }
+
+    @Test func quickGELUOfExtremeNumbersIsItsLimit() {
+        let y = quickGELU([0, -100, -1e30, 100, 1e30, .nan])
+
+        #expect(y[0] == 0 && abs(y[1]) < 1e-35 && abs(y[2]) < 1e-7)
+        #expect(y[3] == 100 && y[4] == 1e30 && y[5].isNaN)
+    }
+
+    @Test func theSlopeOfQuickGELUAgrees() {
+        let x = numbers(20_003, -9...9)
+        let dy = numbers(20_003, -2...2, seed: 2)
+        var gradient = x
+        accord_quick_gelu_gradient(dy, &gradient, x.count)
+
+        let errors = x.indices.map { index in
+            let z = 1.702 * Double(x[index])
+            let share = 1 / (1 + exp(-z))
+            let expected = Double(dy[index]) * share * (1 + z * (1 - share))
+            return abs(Double(gradient[index]) - expected)
+        }
+        #expect(errors.allSatisfy { $0 < 2e-6 })
+    }
+
+    @Test func biasAndQuickGELUInOnePassKeepTheSum() {
+        let product = numbers(7 * 37, -3...3)
+        let bias = numbers(37, -1...1, seed: 2)
+        var sum = product
+        accord_add_bias(&sum, bias, 7, 37)
+        let expected = quickGELU(sum)
+
+        var kept = product
+        var fused = product
+        accord_bias_quick_gelu(&kept, bias, &fused, 7, 37)
+        #expect(kept == sum && fused == expected)
+        var inPlace = product
+        inPlace.withUnsafeMutableBufferPointer {
+            accord_bias_quick_gelu($0.baseAddress, bias, $0.baseAddress, 7, 37)
+        }
+        #expect(inPlace == expected)
+    }
+
     /// The most by which a softmax may be wrong, relative, where |x - max| is `distance`.
     ///
     /// In units of 2^-24, half an ulp of 1: the rounded distance is off by its own size, which the

@@ -17,6 +17,13 @@ void accord_bias_gelu(float *x, const float *bias, float *y, size_t rows, size_t
 /// x = dy (Phi(x) + x phi(x)): turns kept inputs of GELU into their gradient.
 void accord_gelu_gradient(const float *dy, float *x, size_t count);
 
+/// x += bias in each row, then y = x sigmoid(1.702 x); x keeps the sum for the backward pass unless
+/// y is x. Source: Hendrycks and Gimpel 2016, arXiv:1606.08415, section 2; CLIP's "quick GELU".
+void accord_bias_quick_gelu(float *x, const float *bias, float *y, size_t rows, size_t columns);
+
+/// x = dy (s + z s (1 - s)) with z = 1.702 x, s = sigmoid(z): turns kept inputs into the gradient.
+void accord_quick_gelu_gradient(const float *dy, float *x, size_t count);
+
 /// Softmax of each row in place; rows [rows, columns].
 void accord_softmax(float *x, size_t rows, size_t columns);
 
