@@ -7,6 +7,7 @@ import Logging
 import Messaging
 import Primitives
 import Synchronization
+import Tensors
 import Training
 
 /// Everything that a worker builds once it knows the configuration.
@@ -27,6 +28,9 @@ final class WorkerEnvironment: Sendable {
         var configuration = try RunConfiguration(
             yaml: welcome.configuration, file: "the coordinator's configuration")
         if let directory = options.dataDirectory { configuration.data.directory = directory }
+        if !isNative(configuration.precision) {
+            logger.warning("without bfloat16 products of its own this processor is slow in bf16")
+        }
         setup = try RunSetup(configuration)
         replica = Replica(configuration, setup.surroundings)
         replica.threadCount = options.threadCount

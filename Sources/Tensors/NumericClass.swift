@@ -16,6 +16,11 @@ package func numericClass() -> String {
     return "\(version) \(core)"
 }
 
+/// Whether the processor multiplies factors of this precision by itself; else they are converted.
+package func isNative(_ precision: Precision) -> Bool {
+    precision == .f32 || accord_onednn_is_fast_bf16()
+}
+
 /// Call first on every thread that computes: a library may have changed how numbers are rounded.
 package func requireDefaultRounding() {
     precondition(

@@ -2,6 +2,7 @@
 import ArgumentParser
 import ClusterProtocol
 import ClusterRuntime
+import Foundation
 import Primitives
 
 struct StatusCommand: ParsableCommand {
@@ -18,7 +19,9 @@ struct StatusCommand: ParsableCommand {
         let status = try RunStatus.read(runPath)
         if json { return try printJSON(status) }
         print("step             \(status.step) of \(status.stepCount)")
-        if let loss = status.loss { print("loss             \(loss)") }
+        if let loss = status.loss {
+            print("loss             \(Self.rounded(loss))\(parts(status))")
+        }
         if let hash = status.stateHash, let step = status.stateHashStep {
             print("state hash       \(hash) (step \(step))")
         }
@@ -37,4 +40,13 @@ struct StatusCommand: ParsableCommand {
         }
         for sentence in live.cluster.waitingFor { print("waits: \(sentence)") }
     }
+
+    private func parts(_ status: RunStatus) -> String {
+        guard let language = status.maskedLanguageLoss, let alignment = status.alignmentLoss else {
+            return ""
+        }
+        return " (language \(Self.rounded(language)), alignment \(Self.rounded(alignment)))"
+    }
+
+    private static func rounded(_ number: Double) -> String { String(format: "%.3f", number) }
 }

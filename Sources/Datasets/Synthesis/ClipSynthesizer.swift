@@ -54,6 +54,7 @@ package struct ClipSynthesizer: Sendable {
     private func prepare() throws(ExitFailure) {
         let recipe = "seed \(configuration.seed), \(configuration.clipCount) clips\n"
         let path = "\(configuration.directory)/synthesis.txt"
+        try refuseForeignFolder(recipe: path)
         if let data = FileManager.default.contents(atPath: path) {
             let old = String(decoding: data, as: UTF8.self)
             guard old == recipe else {
@@ -72,6 +73,26 @@ package struct ClipSynthesizer: Sendable {
             throw ExitFailure(
                 .storageFailed, "cannot write to \(configuration.directory): \(error)")
         }
+    }
+
+    /// Clips must not land among the files of something else.
+    private func refuseForeignFolder(recipe: String) throws(ExitFailure) {
+        let manager = FileManager.default
+        guard !manager.fileExists(atPath: recipe),
+            manager.fileExists(atPath: configuration.directory)
+        else { return }
+        let names: [String]
+        do {
+            names = try manager.contentsOfDirectory(atPath: configuration.directory)
+        } catch {
+            throw ExitFailure(
+                .storageFailed, "cannot list \(configuration.directory): \(error)")
+        }
+        guard let name = names.sorted().first else { return }
+        throw ExitFailure(
+            .dataInvalid,
+            "\(configuration.directory) holds other files (\(name)); choose another --out or an "
+                + "empty folder")
     }
 
     // MARK: - Clips
