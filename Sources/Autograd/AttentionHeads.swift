@@ -117,9 +117,10 @@ struct AttentionScratch {
     private let weightGradients: Tensor
     private let scoreGradients: BFloatTensor?
 
-    init(_ heads: AttentionHeads, precision: Precision, _ arena: Arena) {
-        weightGradients = arena.allocate([heads.weightCountMax])
-        scoreGradients = precision == .bf16 ? arena.allocateBFloat([heads.weightCountMax]) : nil
+    init(_ heads: AttentionHeads, _ tape: Tape) {
+        weightGradients = tape.scratch([heads.weightCountMax])
+        scoreGradients =
+            tape.precision == .bf16 ? tape.scratchBFloat([heads.weightCountMax]) : nil
     }
 
     func weightGradient(of head: AttentionHeads.Head) -> Matrix {

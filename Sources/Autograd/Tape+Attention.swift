@@ -27,7 +27,7 @@ extension Tape {
         let factors = (query: factor(query), key: factor(key), value: factor(value))
         let target = isRounded ? factor(output) : Matrix(output.value)
         let weights = AttentionWeights(
-            heads, isKept: output.gradient != nil, precision: precision, arena)
+            heads, isKept: output.hasGradient, precision: precision, arena)
         heads.forEach { head in
             multiply(
                 .plain(head.slice(factors.query)), .transposed(head.slice(factors.key)),
@@ -38,7 +38,7 @@ extension Tape {
         }
         record(output) { [self] gradient in
             let pullback = AttentionPullback(
-                weights: weights, scratch: AttentionScratch(heads, precision: precision, arena),
+                weights: weights, scratch: AttentionScratch(heads, self),
                 factors: factors, outputGradient: factor(gradient),
                 // In the order of their use: they may be one variable.
                 value: gradientToWrite(value), query: gradientToWrite(query),

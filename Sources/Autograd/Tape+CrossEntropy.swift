@@ -19,7 +19,7 @@ extension Tape {
             targets.allSatisfy { (0..<columns).contains(Int($0)) }, "a target outside the classes")
         let output = result([1], of: [logits])
         // Without a pullback only one row at a time is needed.
-        let keepsRows = output.gradient != nil
+        let keepsRows = output.hasGradient
         let logitGradient = arena.allocate([keepsRows ? rows : 1, columns])
         var loss = 0.0
         for row in 0..<rows {

@@ -58,7 +58,7 @@ extension Tape {
         guard let rounded = output.rounded else { return output }
         accord_bias_gelu_bfloat(input.data, bias.value.data, rounded.data, rows, width)
         record(output) { [self] gradient in
-            let inputGradient = arena.allocateBFloat([rows, width])
+            let inputGradient = scratchBFloat([rows, width])
             accord_gelu_gradient_bfloat(
                 gradient.data, input.data, inputGradient.data, gradientToAdd(bias)?.data, rows,
                 width)

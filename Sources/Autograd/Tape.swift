@@ -2,51 +2,6 @@
 import CKernels
 import Tensors
 
-/// A value on the tape and the place where its gradient gathers.
-package struct Variable {
-    private let full: Tensor?
-    /// The value rounded for products in bf16, if its producer has it; else the tape rounds.
-    package let rounded: BFloatTensor?
-    /// Nil for constants and when the tape does not record. Always f32.
-    package let gradient: Tensor?
-    /// Where the tape notes whether the gradient was begun; nil for leaves, which hold numbers.
-    let slot: Int?
-    package let shape: [Int]
-
-    /// A leaf.
-    package init(value: Tensor, rounded: BFloatTensor? = nil, gradient: Tensor?) {
-        self.init(
-            full: value, rounded: rounded, gradient: gradient, slot: nil, shape: value.shape)
-    }
-
-    init(
-        full: Tensor?, rounded: BFloatTensor?, gradient: Tensor?, slot: Int?, shape: [Int]
-    ) {
-        self.full = full
-        self.rounded = rounded
-        self.gradient = gradient
-        self.slot = slot
-        self.shape = shape
-    }
-
-    /// The same value and gradient under another shape.
-    package func reshaped(_ shape: [Int]) -> Variable {
-        Variable(
-            full: full?.reshaped(shape),
-            rounded: rounded.map { BFloatTensor(data: $0.data, shape: shape) },
-            gradient: gradient?.reshaped(shape), slot: slot, shape: shape)
-    }
-
-    /// - Precondition: the producer keeps it in f32.
-    package var value: Tensor {
-        guard let full else { preconditionFailure("a value \(shape) in bf16 is read as f32") }
-        return full
-    }
-
-    package var rowCount: Int { shape.first ?? 1 }
-    package var columnCount: Int { shape.dropFirst().reduce(1, *) }
-}
-
 /// Reverse-mode differentiation: operations leave their pullbacks, `backward` runs them in reverse.
 ///
 /// Every operation is a method in a file of its own, with its pullback beside the forward code.
@@ -60,14 +15,16 @@ package final class Tape {
     package let precision: Precision
     /// Values that were rounded here, by their address: arenas hand out no address twice in a pass.
     private var roundedValues: [UnsafeMutablePointer<Float>: BFloatTensor] = [:]
-    /// By slot of a variable: nothing was added to its gradient yet, which holds anything.
-    private var isFresh: [Bool] = []
+    /// Gradients of results, by slot; nil until something flows back and again when it has flowed on.
+    private var gradients: [Tensor?] = []
+    private let pool: ScratchPool
     private var pullbacks: [() -> Void] = []
 
     package init(arena: Arena, recordsGradients: Bool, precision: Precision = .f32) {
         self.arena = arena
         self.recordsGradients = recordsGradients
         self.precision = precision
+        pool = ScratchPool(arena)
     }
 
     package func constant(_ tensor: Tensor) -> Variable { Variable(value: tensor, gradient: nil) }
@@ -100,14 +57,13 @@ package final class Tape {
     private func result(
         _ full: Tensor?, _ rounded: BFloatTensor?, _ shape: [Int], of inputs: [Variable]
     ) -> Variable {
-        guard recordsGradients, inputs.contains(where: { $0.gradient != nil }) else {
+        guard recordsGradients, inputs.contains(where: \.hasGradient) else {
             return Variable(
                 full: full, rounded: rounded, gradient: nil, slot: nil, shape: shape)
         }
-        isFresh.append(true)
+        gradients.append(nil)
         return Variable(
-            full: full, rounded: rounded, gradient: arena.allocate(shape),
-            slot: isFresh.count - 1, shape: shape)
+            full: full, rounded: rounded, gradient: nil, slot: gradients.count - 1, shape: shape)
     }
 
     /// The gradient of an input, for a pullback that adds to it.
@@ -120,11 +76,19 @@ package final class Tape {
     /// The gradient of an input, for a pullback that covers all of it: it must overwrite what is
     /// there unless the gradient was begun, and add to it if so.
     func gradientToWrite(_ variable: Variable) -> (gradient: Tensor, isBegun: Bool)? {
-        guard let gradient = variable.gradient else { return nil }
-        guard let slot = variable.slot, isFresh[slot] else { return (gradient, true) }
-        isFresh[slot] = false
+        if let gradient = variable.gradient { return (gradient, true) }
+        guard let slot = variable.slot else { return nil }
+        if let begun = gradients[slot] { return (begun.reshaped(variable.shape), true) }
+        let gradient = pool.take(variable.shape)
+        gradients[slot] = gradient
         return (gradient, false)
     }
+
+    /// Memory for the rest of a pullback.
+    func scratch(_ shape: [Int]) -> Tensor { pool.borrow(shape) }
+
+    /// Memory for the rest of a pullback.
+    func scratchBFloat(_ shape: [Int]) -> BFloatTensor { pool.borrowBFloat(shape) }
 
     /// Adds a whole gradient to that of an input.
     func add(_ gradient: Tensor, to variable: Variable) {
@@ -147,17 +111,24 @@ package final class Tape {
         return Matrix(rounded)
     }
 
-    /// A gradient as a factor.
+    /// A gradient as a factor, for the rest of a pullback.
     func factor(_ gradient: Tensor) -> Matrix {
-        precision == .bf16 ? Matrix(arena.rounded(gradient)) : Matrix(gradient)
+        guard precision == .bf16 else { return Matrix(gradient) }
+        let rounded = scratchBFloat(gradient.shape)
+        accord_to_bfloat(gradient.data, rounded.data, gradient.count)
+        return Matrix(rounded)
     }
 
     /// Remembers how the gradient of `output` flows to its inputs. Where nobody has used the output
     /// nothing flows.
     func record(_ output: Variable, _ pullback: @escaping (Tensor) -> Void) {
-        guard let gradient = output.gradient, let slot = output.slot else { return }
+        guard let slot = output.slot else { return }
         pullbacks.append { [unowned self] in
-            if !isFresh[slot] { pullback(gradient) }
+            guard let gradient = gradients[slot] else { return }
+            pullback(gradient.reshaped(output.shape))
+            gradients[slot] = nil
+            pool.giveBack(gradient)
+            pool.giveBackBorrowed()
         }
     }
 }

@@ -77,13 +77,13 @@ package struct ClipSynthesizer: Sendable {
 
     /// Clips must not land among the files of something else.
     private func refuseForeignFolder(recipe: String) throws(ExitFailure) {
-        let manager = FileManager.default
-        guard !manager.fileExists(atPath: recipe),
-            manager.fileExists(atPath: configuration.directory)
+        let files = FileManager.default
+        guard !files.fileExists(atPath: recipe),
+            files.fileExists(atPath: configuration.directory)
         else { return }
         let names: [String]
         do {
-            names = try manager.contentsOfDirectory(atPath: configuration.directory)
+            names = try files.contentsOfDirectory(atPath: configuration.directory)
         } catch {
             throw ExitFailure(
                 .storageFailed, "cannot list \(configuration.directory): \(error)")
