@@ -8,7 +8,7 @@ SHELL := /bin/bash
 .PHONY: help setup build demo test check format bench bench-step clean
 
 # Headers of the C libraries, and the tools that find them. SQLite belongs to the run's ledger.
-PACKAGES := git pkg-config libopenblas-dev libdnnl-dev libzmq3-dev libsqlite3-dev \
+PACKAGES := git pkg-config binutils g++ libopenblas-dev libdnnl-dev libzmq3-dev libsqlite3-dev \
     libavformat-dev libavcodec-dev libswscale-dev libavutil-dev
 
 # One set of flags for the program and its tests, so that the tests run what the demonstration runs
@@ -83,11 +83,11 @@ test: setup ## Build and run all tests.
 	swift test $(FLAGS) --skip-build --disable-xctest
 
 check: setup ## What a build server runs: the format, then all tests.
-	@swift format lint --strict --parallel --recursive Package.swift Sources Tests
+	@swift format lint --strict --parallel --recursive Package.swift Sources Tests Benchmarks
 	$(MAKE) --no-print-directory test
 
 format: ## Rewrite the Swift files in the house format.
-	@swift format --in-place --parallel --recursive Package.swift Sources Tests
+	@swift format --in-place --parallel --recursive Package.swift Sources Tests Benchmarks
 
 bench: bench-step ## Measure Accord beside the limits of this machine.
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import Tensors
 
-/// Memory of the backward pass: gradients live from the first operation that adds to them to the one
-/// that passes them on, so a few buffers serve all, and stay in the caches.
+/// Memory of the backward pass: gradients live from the first operation that adds to them to the
+/// one that passes them on, so a few buffers serve all, and stay in the caches.
 ///
 /// Isolation: one lane thread, with the arena that it takes memory from.
 final class ScratchPool {

@@ -22,7 +22,8 @@ extension Tape {
         let inputs = [query, key, value]
         let isRounded = precision == .bf16
         let output =
-            isRounded ? roundedResult(query.shape, of: inputs) : result(query.shape, of: inputs)
+            isRounded
+            ? roundedResult(query.shape, of: inputs).variable : result(query.shape, of: inputs)
         let heads = AttentionHeads(layout: layout, headCount: headCount, width: width)
         let factors = (query: factor(query), key: factor(key), value: factor(value))
         let target = isRounded ? factor(output) : Matrix(output.value)

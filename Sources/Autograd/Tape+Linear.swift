@@ -15,7 +15,8 @@ extension Tape {
         let inputs = [x, weight] + (bias.map { [$0] } ?? [])
         let shape = [x.rowCount, weight.rowCount]
         let isRounded = feedsProducts && precision == .bf16
-        let output = isRounded ? roundedResult(shape, of: inputs) : result(shape, of: inputs)
+        let output =
+            isRounded ? roundedResult(shape, of: inputs).variable : result(shape, of: inputs)
         let target = isRounded ? factor(output) : Matrix(output.value)
         if let bias {
             multiply(.plain(factor(x)), .transposed(factor(weight)), bias: bias.value, into: target)
@@ -54,8 +55,7 @@ extension Tape {
             }
             return output
         }
-        let output = roundedResult([rows, width], of: [x, weight, bias])
-        guard let rounded = output.rounded else { return output }
+        let (output, rounded) = roundedResult([rows, width], of: [x, weight, bias])
         accord_bias_gelu_bfloat(input.data, bias.value.data, rounded.data, rows, width)
         record(output) { [self] gradient in
             let inputGradient = scratchBFloat([rows, width])

@@ -15,7 +15,7 @@ package final class Tape {
     package let precision: Precision
     /// Values that were rounded here, by their address: arenas hand out no address twice in a pass.
     private var roundedValues: [UnsafeMutablePointer<Float>: BFloatTensor] = [:]
-    /// Gradients of results, by slot; nil until something flows back and again when it has flowed on.
+    /// Gradients of results, by slot; nil until something flows back, and when it has flowed on.
     private var gradients: [Tensor?] = []
     private let pool: ScratchPool
     private var pullbacks: [() -> Void] = []
@@ -50,8 +50,11 @@ package final class Tape {
     }
 
     /// A result that goes into products alone, in bf16.
-    func roundedResult(_ shape: [Int], of inputs: [Variable]) -> Variable {
-        result(nil, arena.allocateBFloat(shape), shape, of: inputs)
+    func roundedResult(
+        _ shape: [Int], of inputs: [Variable]
+    ) -> (variable: Variable, rounded: BFloatTensor) {
+        let rounded = arena.allocateBFloat(shape)
+        return (result(nil, rounded, shape, of: inputs), rounded)
     }
 
     private func result(

@@ -123,6 +123,9 @@ static void forget(OwnedDescription *description) {
 static dnnl_status_t set_attributes(dnnl_primitive_attr_t attributes, float scale, float keep) {
     dnnl_status_t status =
         dnnl_primitive_attr_set_scratchpad_mode(attributes, dnnl_scratchpad_mode_user);
+    // Else an environment variable could let f32 be computed in bfloat16.
+    if (status == dnnl_success)
+        status = dnnl_primitive_attr_set_fpmath_mode(attributes, dnnl_fpmath_mode_strict);
     dnnl_post_ops_t operations = NULL;
     if (status == dnnl_success) status = dnnl_post_ops_create(&operations);
 #if DNNL_VERSION_MAJOR >= 3
@@ -198,7 +201,7 @@ static dnnl_status_t build(Table *table, Entry *entry, const OwnedDescription *m
 
 static dnnl_status_t create(Table *table, Entry *entry, const AccordProduct *product) {
     memset(entry, 0, sizeof *entry);
-    entry->product = *product;
+    memcpy(&entry->product, product, sizeof *product);  // with its padding
     const AccordMatrix bias = {ACCORD_FLOAT32, 1, product->target.columns,
                                product->target.columns, 1};
     const AccordMatrix *parts[4] = {&product->left, &product->right, &product->target, &bias};
@@ -222,11 +225,12 @@ static dnnl_status_t create(Table *table, Entry *entry, const AccordProduct *pro
     return status;
 }
 
-/// FNV-1a over the fields; a product has no padding that is not zeroed by `normalised`.
+/// FNV-1a over the bytes of a key, whose padding `find` has zeroed.
 static size_t slot_of(const AccordProduct *product) {
-    const uint64_t *words = (const uint64_t *)product;
+    uint64_t words[sizeof *product / 8];
+    memcpy(words, product, sizeof words);
     uint64_t hash = 0xcbf29ce484222325u;
-    for (size_t i = 0; i < sizeof *product / 8; i++) {
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
         hash = (hash ^ words[i]) * 0x100000001b3u;
         hash ^= hash >> 29;
     }

@@ -8,14 +8,16 @@ extension CoordinatorCore {
             directives.append(.send(worker, .rejected(reason: refusal)))
             return
         }
-        let isKnown =
-            candidates.contains { $0.member.worker == worker }
-            || members.contains { $0.member.worker == worker }
-        if !isKnown {
+        if !isKnown(worker) {
             candidates.append(
                 Candidate(member: member, lastHeardTick: now, numericClass: numericClass))
         }
         directives.append(.send(worker, .welcome(configuration.welcome)))
+    }
+
+    private func isKnown(_ worker: WorkerID) -> Bool {
+        candidates.contains { $0.member.worker == worker }
+            || members.contains { $0.member.worker == worker }
     }
 
     private func refusal(
@@ -30,7 +32,9 @@ extension CoordinatorCore {
             return "the worker computes as \"\(numericClass)\", the run as \"\(own)\"; "
                 + "mixing them would change the bits"
         }
-        if members.count + candidates.count >= configuration.workerCountMax {
+        if !isKnown(member.worker),
+            members.count + candidates.count >= configuration.workerCountMax
+        {
             return "the cluster is full with \(configuration.workerCountMax) workers"
         }
         return nil
@@ -143,14 +147,23 @@ extension CoordinatorCore {
         guard phase == .running else { return }
         let hindmost = hindmost
         let since = hindmost.compactMap(\.exchangingSinceTick)
-        let patience = configuration.exchangeTicksMax << min(stalledExchangeCount, 16)
+        let patience = configuration.exchangeTicksMax << min(stalledExchangeCount, 6)
         guard since.count == hindmost.count, let last = since.max(), now - last > patience else {
             return
         }
         stalledExchangeCount += 1
+        quietCommitCount = 0
         let text = "the exchange after step \(committed) stood still for \(patience) ticks"
         directives.append(.persist(.event(text)))
         startGeneration(text)
+    }
+
+    /// Patience that a slow network has taught is unlearnt slowly, or every step would stall anew.
+    mutating func noteQuietCommit() {
+        quietCommitCount += 1
+        guard quietCommitCount >= 20, stalledExchangeCount > 0 else { return }
+        stalledExchangeCount -= 1
+        quietCommitCount = 0
     }
 
     mutating func remove(_ index: Int, because reason: String) {

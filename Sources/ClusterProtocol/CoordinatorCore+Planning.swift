@@ -60,15 +60,17 @@ extension CoordinatorCore {
     private func catchUp(
         _ own: WorkerProgress, _ all: [WorkerProgress], base: Step?
     ) -> CatchUp {
-        guard let base, let source = all.firstIndex(where: { $0.hasState && $0.applied == base })
-        else {
+        let sources = all.indices.filter { all[$0].hasState && all[$0].applied == base }
+        guard let base, let source = sources.first else {
             return checkpoint == .initial
                 ? .initialState : .fetchState(endpoint: configuration.dataEndpoint)
         }
         let endpoint = members[source].member.dataEndpoint
         guard own.hasState else { return .fetchState(endpoint: endpoint) }
         if own.applied == base { return .none }
-        return own.applied.next == base
-            ? .fetchReduced(endpoint: endpoint) : .fetchState(endpoint: endpoint)
+        // Who has come to the base by fetching a state has no result to serve.
+        guard own.applied.next == base, let keeper = sources.first(where: { all[$0].keepsResult })
+        else { return .fetchState(endpoint: endpoint) }
+        return .fetchReduced(endpoint: members[keeper].member.dataEndpoint)
     }
 }

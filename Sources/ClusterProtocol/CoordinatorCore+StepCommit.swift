@@ -8,7 +8,7 @@ extension CoordinatorCore {
         if report.step == committed.next {
             directives.append(.persist(.committed(report)))
             committed = report.step
-            stalledExchangeCount = 0
+            noteQuietCommit()
             if !report.stateHash.isEmpty { stateHashes[report.step] = report.stateHash }
         } else if let known = stateHashes[report.step], !report.stateHash.isEmpty,
             known != report.stateHash

@@ -112,8 +112,9 @@ package struct CoordinatorCore: Sendable {
     var fetching: PendingSnapshot?
     /// Since the last checkpoint that was published.
     var checkpointFailureCount = 0
-    /// Exchanges in a row that were given up, without a commit between them.
+    /// Exchanges that were given up; falls by one with every twenty commits without another.
     var stalledExchangeCount: UInt64 = 0
+    var quietCommitCount = 0
     var evictionCount = 0
     /// Only grows while a handler runs.
     var directives: [Directive] = []

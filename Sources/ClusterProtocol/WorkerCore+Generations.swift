@@ -28,7 +28,8 @@ extension WorkerCore {
             .ready(
                 generation,
                 WorkerProgress(
-                    hasState: hasState, applied: applied, attempt: holdsNext ? attempt : 1,
+                    hasState: hasState, applied: applied, keepsResult: keepsResult,
+                    attempt: holdsNext ? attempt : 1,
                     attemptScales: holdsNext && attempt == 2 ? attemptScales : [],
                     heldLanes: holdsNext ? computed.union(running).sorted() : [])))
     }
@@ -53,9 +54,8 @@ extension WorkerCore {
         case .none:
             onBase(plan)
         case .initialState, .fetchReduced, .fetchState:
-            busy = .catchingUp
             forgetLanes()
-            directives.append(.catchUp(plan.catchUp[rank], to: plan.base))
+            catchUp(plan)
         }
     }
 
@@ -87,7 +87,17 @@ extension WorkerCore {
 
     mutating func retryFailedCatchUp() {
         guard let plan, failedCatchUp != nil, phase == .stepping, busy == .no else { return }
+        catchUp(plan)
+    }
+
+    private mutating func catchUp(_ plan: StepPlan) {
         busy = .catchingUp
+        // Of the base, if the attempt succeeds; until then nobody asks.
+        if case .fetchReduced = plan.catchUp[rank] {
+            keepsResult = true
+        } else {
+            keepsResult = false
+        }
         directives.append(.catchUp(plan.catchUp[rank], to: plan.base))
     }
 

@@ -52,6 +52,7 @@ extension WorkerCore {
             return
         }
         isExchanging = true
+        exchangingSinceTick = now
         directives.append(.startExchange(generation, step: applied.next, attempt: attempt))
     }
 
@@ -78,6 +79,7 @@ extension WorkerCore {
             generation: generation, step: step, skipped: hasSkipped, attempts: attempt,
             stateHash: stateHash, payload: payload)
         applied = step
+        keepsResult = true
         busy = .no
         forgetLanes()
         masked = masked.filter { $0.step > step }

@@ -54,27 +54,35 @@ extension WorkerCore {
     }
 
     private mutating func giveUpIfTheCoordinatorIsNeededAndSilent() {
-        let isNeeded =
-            phase == .joining || phase == .entering || phase == .preparing || isComplete
-            || !unreadable.isEmpty
-        guard isNeeded, now - lastHeardTick > configuration.coordinatorSilenceTicksMax else {
-            return
-        }
+        let limit = configuration.coordinatorSilenceTicksMax
+        guard isCoordinatorNeeded, now - lastHeardTick > limit else { return }
         let endpoint = configuration.coordinatorEndpoint
-        let seconds = configuration.coordinatorSilenceTicksMax / 10
-        if isComplete {
+        if isComplete, unacknowledged.isEmpty {
             end(.success, "all steps are done and the coordinator at \(endpoint) is gone")
             return
         }
         end(
             .clusterUnreachable,
-            "no answer from the coordinator at \(endpoint) for \(seconds) seconds; "
+            "no answer from the coordinator at \(endpoint) for \(limit / 10) seconds; "
                 + "check the address, that the coordinator runs, and firewalls")
+    }
+
+    /// Steps go on without it, but nobody else admits workers, plans generations, masks clips,
+    /// removes a peer for which the sums wait, or confirms the end.
+    private var isCoordinatorNeeded: Bool {
+        switch phase {
+        case .joining, .entering, .preparing: true
+        case .settingUp, .ended: false
+        case .stepping:
+            isComplete || !unreadable.isEmpty || failedCatchUp != nil
+                || (isExchanging
+                    && now - exchangingSinceTick > configuration.coordinatorSilenceTicksMax)
+        }
     }
 
     private var isComplete: Bool {
         guard let welcome, phase == .stepping else { return false }
-        return applied.number == welcome.stepCount && unacknowledged.isEmpty
+        return applied.number == welcome.stepCount
     }
 
     /// The sentence for `accord status`.

@@ -99,6 +99,10 @@ package struct WorkerCore: Sendable {
     /// Why the last attempt to catch up failed; it is repeated at the next tick.
     var failedCatchUp: String?
     var hasState = false
+    /// Has the reduced result of step applied.
+    var keepsResult = false
+    /// Since when it waits for the sums of others.
+    var exchangingSinceTick: UInt64 = 0
     package internal(set) var applied = Step.initial
     /// Of step applied + 1.
     var attempt = 1

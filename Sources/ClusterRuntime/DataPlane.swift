@@ -27,6 +27,8 @@ final class DataPlane: Sendable {
 
     /// Elements (4 bytes each) per frame.
     static let chunkElementsMax = 128 << 10
+    /// Frames that wait for a generation which this worker has not begun.
+    static let earlyFramesMax = 4096
 
     let endpoint: String
     let commands: Mailbox<Command>
@@ -204,6 +206,8 @@ private final class DataPlaneLoop {
         guard frame.run == shared.run else { return shared.countDrop(\.stale) }
         let current = plan?.generation ?? shared.generation
         if frame.key.generation > current || (plan == nil && frame.key.generation == current) {
+            // What a full list drops is exchanged again by a later generation.
+            guard early.count < DataPlane.earlyFramesMax else { return shared.countDrop(\.stale) }
             early.append(frame)
             return
         }

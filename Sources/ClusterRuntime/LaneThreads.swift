@@ -23,7 +23,7 @@ final class LaneThreads: Sendable {
         var waiting: [Task] = []
         /// Lanes with an unreadable clip, until the coordinator has logged it.
         var parked: [Task] = []
-        var masked: [Step: Set<Int>] = [:]
+        var masked = MaskedClips()
         var computingCount = 0
         var isReserved = false
         var isStopped = false
@@ -77,14 +77,13 @@ final class LaneThreads: Sendable {
 
     func mask(_ clip: MaskedClip) {
         withState { state in
-            state.masked[clip.step, default: []].insert(clip.clipIndex)
+            state.masked.insert(clip, applied: replica.appliedStep)
             let (again, still) = (
                 state.parked.filter { $0.key.step == clip.step },
                 state.parked.filter { $0.key.step != clip.step }
             )
             state.parked = still
             state.waiting += again
-            state.masked = state.masked.filter { $0.key.number + 2 > clip.step.number }
         }
     }
 
@@ -127,7 +126,7 @@ final class LaneThreads: Sendable {
         while state.waiting.isEmpty && !state.isStopped { condition.wait() }
         guard !state.isStopped else { return nil }
         let task = state.waiting.removeFirst()
-        return (task, state.masked[task.key.step] ?? [])
+        return (task, state.masked[task.key.step])
     }
 
     private func compute(_ microbatch: Microbatch, _ task: Task, _ workspace: LaneWorkspace) {
@@ -150,7 +149,7 @@ final class LaneThreads: Sendable {
 
     private func park(_ task: Task, _ clips: [UnreadableClip]) {
         let isKnown = withState { state in
-            let masked = state.masked[task.key.step] ?? []
+            let masked = state.masked[task.key.step]
             let isKnown = clips.allSatisfy { masked.contains($0.clipIndex) }
             if isKnown { state.waiting.append(task) } else { state.parked.append(task) }
             return isKnown

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import ClusterProtocol
 import Foundation
 import Logging
 import Messaging
@@ -55,6 +56,9 @@ package final class Launcher {
     private var children: [Role: Process] = [:]
     private var restarts: [Role: Int] = [:]
     private var isStopping = false
+    /// The coordinator has ended with success, so the workers have nothing to do any more.
+    private var isFinished = false
+    private var lastStep: UInt64 = 0
     /// Where workers look for the coordinator, also for one that was started again.
     private var endpoint: RunDirectory.Endpoint?
 
@@ -90,7 +94,9 @@ package final class Launcher {
         defer { signals.cancel() }
         try start(.coordinator)
         try waitForEndpoint()
-        for index in 0..<options.workerCount { try start(.worker(index)) }
+        for index in 0..<options.workerCount where !isStopping && !isFinished {
+            try start(.worker(index))
+        }
         try supervise()
     }
 
@@ -109,12 +115,19 @@ package final class Launcher {
             poll([], events.wakeUp, timeoutMilliseconds: 1000)
             try handleEvents()
             let status = directory.read(LiveStatus.self, from: directory.statusPath)
+            forgiveRestarts(after: status?.cluster.committedStep ?? 0)
             if let line = status?.line, line != last, !isStopping {
                 report(line)
                 last = line
             }
         }
         if isStopping { throw ExitFailure(.interrupted, "interrupted; the same command resumes") }
+    }
+
+    /// Only a child that dies without any progress in between dies too often.
+    private func forgiveRestarts(after step: UInt64) {
+        if step > lastStep { restarts = [:] }
+        lastStep = max(step, lastStep)
     }
 
     private func handleEvents() throws(ExitFailure) {
@@ -134,7 +147,11 @@ package final class Launcher {
 
     private func onEnd(_ role: Role, _ child: Process) throws(ExitFailure) {
         let isCrash = child.terminationReason == .uncaughtSignal
-        if isStopping || (!isCrash && child.terminationStatus == 0) { return }
+        if role == .coordinator, !isCrash, child.terminationStatus == 0 {
+            isFinished = true
+            for worker in children.values { worker.terminate() }
+        }
+        if isStopping || isFinished || (!isCrash && child.terminationStatus == 0) { return }
         let reason = isCrash ? nil : ExitReason(rawValue: child.terminationStatus)
         let mayRestart = isCrash || reason == .evicted || reason == .internalError
         let count = restarts[role, default: 0]
@@ -196,7 +213,8 @@ package final class Launcher {
             ]
         case .worker:
             [
-                "worker", "--coordinator", endpoint?.control ?? "",
+                "worker", "--coordinator",
+                (directory.endpoint() ?? endpoint)?.control ?? "",
                 "--threads", "\(options.threadCount)",
             ]
         }

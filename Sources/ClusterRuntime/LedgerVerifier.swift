@@ -28,7 +28,7 @@ package struct VerificationReport: Encodable, Equatable, Sendable {
 package struct LedgerVerifier {
     private let ledger: Ledger
     private let order: SampleOrder
-    private let masked: [Step: Set<Int>]
+    private var masked: [Step: Set<Int>] = [:]
     private var report = VerificationReport()
     private var coverage: EpochCoverage
     private var epochOrder: EpochOrder?
@@ -36,6 +36,8 @@ package struct LedgerVerifier {
     private var stateHashes: [Step: [UInt8]] = [:]
     private var chainProblem: String?
     private var clipProblem: String?
+    /// Steps whose clips do not fit the masks that were known.
+    private var suspects: [(step: Step, clips: String)] = []
 
     package static func verify(_ path: String) throws(ExitFailure) -> VerificationReport {
         let directory = RunDirectory(path)
@@ -57,20 +59,30 @@ package struct LedgerVerifier {
         order = configuration.sampleOrder(clipCount: run.clipCount)
         coverage = EpochCoverage(clipCount: run.clipCount)
         report.stepCount = UInt64(run.stepCount)
+        try readMasks()
+    }
+
+    private mutating func readMasks() throws {
         masked = Dictionary(grouping: try ledger.restore().masked, by: \.step)
             .mapValues { Set($0.map(\.clipIndex)) }
     }
 
+    /// A coordinator may write meanwhile, so what follows from something else is read before it:
+    /// checkpoints before steps. Masks, which precede their step, are read again when they matter.
     private mutating func replay(_ directory: RunDirectory) throws -> VerificationReport {
+        let store = CheckpointStore(directory: directory.checkpointsPath)
+        let newest = Result { try store.newest() }
+        let logged = try ledger.checkpoints()
         try ledger.forEachStep { step in
             follow(step)
             compareClips(step.report)
         }
+        try compareSuspects()
         report.finishedEpochs = coverage.finishedEpochCount
         report.maskedClips = masked.values.reduce(0) { $0 + $1.count }
         report.problems += [chainProblem, coverage.violation?.description, clipProblem]
             .compactMap(\.self)
-        try compareCheckpoints(directory)
+        try compareCheckpoints(newest, logged, store)
         report.isValid = report.problems.isEmpty
         return report
     }
@@ -102,28 +114,55 @@ package struct LedgerVerifier {
             return
         }
         report.consumedClips += summary.clipCount
-        let epoch = order.position(of: step.step).epoch
-        if epochOrder?.epoch != epoch { epochOrder = order.order(ofEpoch: epoch) }
-        guard let epochOrder, clipProblem == nil else { return }
-        let leftOut = masked[step.step] ?? []
-        let expected = (0..<order.laneCount)
-            .flatMap { order.clips(step: step.step, lane: $0, in: epochOrder) }
-            .filter { !leftOut.contains($0) }
-        if summary.clips != StepSummary.digest(ofClips: expected) {
-            clipProblem =
-                "step \(step.step) of epoch \(epoch) consumed other clips than its order gives it"
+        if clipDigest(of: step.step) != summary.clips {
+            suspects.append((step.step, summary.clips))
         }
     }
 
-    private mutating func compareCheckpoints(_ directory: RunDirectory) throws {
-        for (step, hash) in try ledger.checkpoints() {
+    /// Masks that were logged during the replay may explain what looked wrong.
+    private mutating func compareSuspects() throws {
+        guard !suspects.isEmpty else { return }
+        try readMasks()
+        let wrong = suspects.first { clipDigest(of: $0.step) != $0.clips }
+        guard let wrong else { return }
+        let epoch = order.position(of: wrong.step).epoch
+        clipProblem =
+            clipProblem
+            ?? "step \(wrong.step) of epoch \(epoch) consumed other clips than its order gives it"
+    }
+
+    private mutating func clipDigest(of step: Step) -> String {
+        let epoch = order.position(of: step).epoch
+        let known = epochOrder.flatMap { $0.epoch == epoch ? $0 : nil }
+        let epochOrder = known ?? order.order(ofEpoch: epoch)
+        self.epochOrder = epochOrder
+        let leftOut = masked[step] ?? []
+        return StepSummary.digest(
+            ofClips: (0..<order.laneCount)
+                .flatMap { order.clips(step: step, lane: $0, in: epochOrder) }
+                .filter { !leftOut.contains($0) })
+    }
+
+    private mutating func compareCheckpoints(
+        _ found: Result<LoadedCheckpoint?, any Error>, _ logged: [(step: Step, stateHash: [UInt8])],
+        _ store: CheckpointStore
+    ) throws {
+        for (step, hash) in logged {
             report.checkpoints += 1
             if let known = stateHashes[step], known != hash {
                 report.problems.append("the checkpoint of step \(step) has another state hash")
             }
         }
         do {
-            let newest = try CheckpointStore(directory: directory.checkpointsPath).newest()
+            var newest = try found.get()
+            if let last = logged.last, newest.map({ $0.step < last.step }) ?? true {
+                // Perhaps it was published after the first look.
+                newest = try store.newest()
+                if newest.map({ $0.step < last.step }) ?? true {
+                    report.problems.append(
+                        "the checkpoint of step \(last.step) is gone from \(store.directory)")
+                }
+            }
             report.problems += newest?.warnings ?? []
             if let newest { compare(newest) }
         } catch {

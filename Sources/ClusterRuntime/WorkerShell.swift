@@ -119,6 +119,11 @@ final class WorkerShell {
             }
         }
         environment.value?.stop()
+        if let drops = environment.value?.shared.drops, drops != DataPlane.Drops() {
+            let counts =
+                "\(drops.stale) stale, \(drops.duplicate) double, \(drops.malformed) damaged"
+            logger.info("frames that did not reach a sum: \(counts)")
+        }
         return outcome ?? (.internalError, "the worker ended without a reason")
     }
 

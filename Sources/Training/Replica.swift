@@ -132,11 +132,8 @@ package final class Replica: @unchecked Sendable {
     /// Applies the complete result of a step; every replica does it alike.
     ///
     /// A skipped step changes nothing but `appliedStep`.
-    /// - Precondition: it is the result of the next step.
     /// - Throws: when the result, which may come from a peer, is not one; nothing has changed then.
     package func apply(_ reduced: ReducedStep) throws(MalformedBytes) -> StepSummary {
-        precondition(
-            reduced.step == appliedStep.next, "step \(reduced.step) after \(appliedStep)")
         let commits = try decide(reduced)
         let reports = try decodeReports(reduced.reports)
         var summary = summarise(reports)
@@ -155,6 +152,9 @@ package final class Replica: @unchecked Sendable {
     private func decide(_ reduced: ReducedStep) throws(MalformedBytes) -> Bool {
         func failure(_ rule: String) -> MalformedBytes {
             MalformedBytes(field: "reduced step \(reduced.step)", offset: 0, rule: rule)
+        }
+        guard reduced.step == appliedStep.next else {
+            throw failure("it does not follow step \(appliedStep)")
         }
         guard reduced.sums.count == elementCount, reduced.scales.count == scales.count,
             reduced.maxima.count == scales.count

@@ -10,8 +10,8 @@ struct LaunchCommand: ParsableCommand {
         abstract: "Run a coordinator and workers on this machine; the same command resumes.",
         discussion: """
             Shows step, smoothed loss, clips per second, time left and workers about once a \
-            second. A worker that dies is started again. Ctrl-C ends the run in order; the same \
-            command goes on from the newest checkpoint.
+            second. A child that dies is started again, up to five times without progress. \
+            Ctrl-C ends the run in order; the same command goes on from the newest checkpoint.
             """)
 
     @Option(help: "Configuration file, see docs/configuration.md.")

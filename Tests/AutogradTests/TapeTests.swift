@@ -21,7 +21,7 @@ struct TapeTests {
         return (0..<shape.reduce(1, *)).map { _ in 2 * generator.nextUnit() - 1 }
     }
 
-    /// Output bits of an operation, and the arena's peak without the inputs, backward pass included.
+    /// Output bits of an operation, and the arena's peak beside the inputs, backward pass included.
     private func run(
         _ operation: OperationCase, recording: Bool
     ) -> (bits: [UInt32], bytes: Int, hasGradient: Bool) {

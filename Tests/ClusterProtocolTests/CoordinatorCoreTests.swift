@@ -51,7 +51,8 @@ import Testing
             .ready(
                 Generation(generation),
                 WorkerProgress(
-                    hasState: false, applied: .initial, attempt: 1, attemptScales: [],
+                    hasState: false, applied: .initial, keepsResult: false, attempt: 1,
+                    attemptScales: [],
                     heldLanes: [])),
             from: WorkerID(number))
     }

@@ -17,8 +17,8 @@ import Testing
         .ready(
             Generation(5),
             WorkerProgress(
-                hasState: true, applied: Step(8), attempt: 2, attemptScales: [127, 0, 255],
-                heldLanes: [0, 5, 7])),
+                hasState: true, applied: Step(8), keepsResult: true, attempt: 2,
+                attemptScales: [127, 0, 255], heldLanes: [0, 5, 7])),
         .stepApplied(
             StepReport(
                 generation: Generation(5), step: Step(9), skipped: true, attempts: 2,

@@ -378,7 +378,7 @@ final class VirtualCluster {
             case .none, .initialState:
                 worker.install(state: VirtualWorker.initialState, step: .initial)
             case .fetchReduced(let endpoint):
-                guard source(endpoint)?.applied == step, worker.applied.next == step else {
+                guard source(endpoint)?.result == step, worker.applied.next == step else {
                     return tell(id, .catchUpFailed(reason: "\(endpoint) does not serve \(step)"))
                 }
                 worker.apply(step)

@@ -31,6 +31,25 @@ import Testing
         #expect(cluster.workerOutcomes.map(\.0) == Array(repeating: .success, count: workerCount))
     }
 
+    /// The workers finish what they can do alone, and then no process waits for ever: 600 ticks of
+    /// silence are the limit of these workers.
+    @Test(arguments: [(moment: 20, deaths: []), (moment: 20, deaths: [21])])
+    func withoutTheCoordinatorForGoodEveryWorkerEnds(_ loss: (moment: Int, deaths: [Int])) {
+        var faults = VirtualCluster.Faults()
+        faults.coordinatorDeaths = [loss.moment]
+        faults.coordinatorAbsence = 1_000_000
+        faults.workerDeaths = loss.deaths
+        let cluster = VirtualCluster(
+            seed: 3, workerCount: 3, stepCount: Self.stepCount, faults: faults)
+        cluster.run(ticksMax: 3000)
+
+        #expect(cluster.counts.coordinatorDeaths == 1)
+        #expect(cluster.counts.workerDeaths == loss.deaths.count)
+        #expect(cluster.committed.count < Self.stepCount)
+        // A worker that is started later, in place of a dead one, finds nobody and ends, too.
+        #expect(cluster.workerOutcomes.map(\.0) == Array(repeating: .clusterUnreachable, count: 3))
+    }
+
     @Test func secondAttemptsAndUnreadableClips() {
         var faults = VirtualCluster.Faults()
         faults.secondAttempts = [1, 2, 9, 24]

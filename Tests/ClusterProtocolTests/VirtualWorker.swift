@@ -64,7 +64,11 @@ final class VirtualWorker {
 
     var hash: [UInt8] { Self.hash(state) }
 
+    /// The step whose reduced result it can serve.
+    private(set) var result: Step?
+
     func apply(_ step: Step) {
+        result = step
         state = Self.state(after: state, step: step)
         applied = step
     }
@@ -72,6 +76,7 @@ final class VirtualWorker {
     func install(state: UInt64, step: Step) {
         self.state = state
         applied = step
+        result = nil
         accumulator = nil
     }
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Checkpoints
 import ClusterProtocol
 import ClusterRuntime
 import Datasets
@@ -168,7 +169,83 @@ import Training
 
         let report = try LedgerVerifier.verify(bench.path)
 
-        #expect(report.problems == ["the checkpoint of step 10 has another state hash"])
+        #expect(report.problems.first == "the checkpoint of step 10 has another state hash")
+    }
+
+    private func hash(_ step: UInt64) -> [UInt8] { [UInt8](repeating: UInt8(step), count: 32) }
+
+    private func publish(_ steps: [UInt64], otherHash: UInt64? = nil, _ bench: Bench) throws {
+        let store = CheckpointStore(directory: bench.directory.checkpointsPath)
+        for step in steps {
+            try store.publish([1, 2], step: Step(step), stateHash: hash(otherHash ?? step))
+        }
+    }
+
+    private func log(_ steps: [UInt64], _ bench: Bench) throws {
+        let ledger = try Ledger(path: bench.directory.ledgerPath)
+        for step in steps {
+            try ledger.append(.checkpoint(step: Step(step), stateHash: hash(step)))
+        }
+    }
+
+    @Test func checkpointsThatFitTheLedgerAreNoProblem() throws {
+        let bench = try Bench()
+        try bench.write()
+        try log([5, 10], bench)
+        try publish([5, 10], bench)
+
+        let report = try LedgerVerifier.verify(bench.path)
+
+        #expect(report.problems == [])
+        #expect(report.checkpoints == 2)
+    }
+
+    @Test func aCheckpointThatIsGoneIsNoticed() throws {
+        let bench = try Bench()
+        try bench.write()
+        try log([5, 10], bench)
+        try publish([5], bench)
+
+        let report = try LedgerVerifier.verify(bench.path)
+
+        #expect(report.problems.count == 1)
+        #expect(report.problems.first?.hasPrefix("the checkpoint of step 10 is gone") == true)
+    }
+
+    @Test func aCheckpointFileOfAnotherStateIsNoticed() throws {
+        let bench = try Bench()
+        try bench.write()
+        try log([10], bench)
+        try publish([10], otherHash: 9, bench)
+
+        let report = try LedgerVerifier.verify(bench.path)
+
+        #expect(report.problems.count == 1)
+        #expect(report.problems.first?.contains("has another state hash than the ledger") == true)
+    }
+
+    @Test func aLedgerThatWasCutOffIsNoticed() throws {
+        let bench = try Bench()
+        try bench.write()
+        try publish([10], bench)
+        try bench.tamper("DELETE FROM step WHERE number > 8")
+
+        let report = try LedgerVerifier.verify(bench.path)
+
+        #expect(
+            report.problems == [
+                "there is a checkpoint of step 10, but the ledger ends at step 8"
+            ])
+    }
+
+    @Test func aPayloadThatCannotBeReadIsAProblemAndNoFailure() throws {
+        let bench = try Bench()
+        try bench.write()
+        try bench.tamper("UPDATE step SET payload = x'00' WHERE number = 3")
+
+        let report = try LedgerVerifier.verify(bench.path)
+
+        #expect(report.problems.contains { $0.hasPrefix("step 3: what it consumed cannot") })
     }
 
     @Test func anotherFolderIsNoRun() {
