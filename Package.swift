@@ -59,23 +59,23 @@ let package = Package(
         // Floor 2
         floor("Tensors", ["Primitives", "CKernels", "COpenBLAS", "COneDNN"]),
         floor("Messaging", ["Primitives", "CZeroMQ"]),
-        floor("Media", ["CFFmpeg"]),
+        floor("Media", ["Primitives", "CFFmpeg"]),
         floor("ClusterProtocol", ["Primitives"]),
         floor("Collectives", ["Primitives", "CKernels"]),
 
         // Floor 3
-        floor("Autograd", ["Tensors", "CKernels"]),
-        floor("Optimizers", ["Tensors", "CKernels"]),
+        floor("Autograd", ["Primitives", "Tensors", "CKernels"]),
+        floor("Optimizers", ["Primitives", "Tensors", "CKernels"]),
         floor("Datasets", ["Primitives", "Hashing", "Media"]),
         floor("Tokenization", ["Primitives"]),
         floor("Checkpoints", ["Primitives", "Hashing"]),
         floor("WeightFiles", ["Primitives", "Tensors"]),
 
         // Floor 4
-        floor("NeuralNetworks", ["Tensors", "Autograd"]),
+        floor("NeuralNetworks", ["Primitives", "Tensors", "Autograd"]),
 
         // Floor 5
-        floor("Models", ["Tensors", "CKernels", "Autograd", "NeuralNetworks"]),
+        floor("Models", ["Primitives", "Tensors", "CKernels", "Autograd", "NeuralNetworks"]),
         floor("Objectives", ["Primitives", "Tensors", "Autograd"]),
 
         // Floor 6
@@ -87,7 +87,8 @@ let package = Package(
                 .product(name: "Yams", package: "Yams"),
             ]),
         floor(
-            "Evaluation", ["Tensors", "Autograd", "Datasets", "NeuralNetworks", "Models"]),
+            "Evaluation",
+            ["Primitives", "Tensors", "Autograd", "Datasets", "NeuralNetworks", "Models"]),
         floor(
             "PretrainedTowers", ["Tensors", "WeightFiles", "Autograd", "NeuralNetworks", "Models"]),
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Primitives
 import Tensors
 
 /// What the queries of a contrastive loss are compared with; all of it is constant.

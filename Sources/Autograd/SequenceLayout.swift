@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Primitives
 
 /// Where the sequences of a microbatch lie in a matrix of packed rows: no padding anywhere.
 package struct SequenceLayout: Equatable, Sendable {

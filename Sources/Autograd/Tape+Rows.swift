@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import CKernels
+import Primitives
 import Tensors
 
 extension Tape {

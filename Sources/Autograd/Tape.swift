@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import CKernels
+import Primitives
 import Tensors
 
 /// Reverse-mode differentiation: operations leave their pullbacks, `backward` runs them in reverse.

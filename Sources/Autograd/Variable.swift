@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Primitives
 import Tensors
 
 /// A value on the tape and the place where its gradient gathers.

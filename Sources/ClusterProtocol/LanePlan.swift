@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Primitives
 
 /// Who owns which lanes. Pure, and never relevant for the result.
 package enum LanePlan {

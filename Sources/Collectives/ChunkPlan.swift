@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Primitives
 
 /// How a buffer is cut for the all-reduce: a slice per rank, chunks of bounded size in each slice.
 ///

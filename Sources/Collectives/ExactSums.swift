@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Primitives
 
 /// The rule that turns gradients into integers, so that their sum does not depend on any order.
 ///

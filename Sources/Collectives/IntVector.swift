@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Primitives
 
 /// A flat buffer of int32 sums, 64-byte aligned, zero at the start.
 ///

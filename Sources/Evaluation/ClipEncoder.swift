@@ -3,6 +3,7 @@ import Autograd
 import Datasets
 import Models
 import NeuralNetworks
+import Primitives
 import Tensors
 
 /// The vectors of one clip in the space where texts and videos are compared.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import CFFmpeg
+import Primitives
 
 /// Writes an H.264 mp4 file from RGB frames.
 ///

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import CFFmpeg
+import Primitives
 
 /// The video stream of an open file.
 ///

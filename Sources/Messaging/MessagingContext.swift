@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import CZeroMQ
+import Primitives
 
 /// What libzmq refused, where.
 package struct ZeroMQError: Error, Equatable, Sendable, CustomStringConvertible {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import CZeroMQ
 import Foundation
+import Primitives
 
 /// Wakes a thread that waits in `poll`. Isolation: any thread signals, the owner drains.
 // Sendable: a file descriptor, written and read by the kernel's atomic operations.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import CKernels
+import Primitives
 import Tensors
 
 /// Images cut into patches as CLIP's convolution sees them: each patch is [channel, row, column].

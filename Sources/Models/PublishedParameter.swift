@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Primitives
 import Tensors
 
 /// What the files of a model's publisher call a parameter of a tower, and how they shape it.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Autograd
 import NeuralNetworks
+import Primitives
 import Tensors
 
 extension SingleStreamModel {

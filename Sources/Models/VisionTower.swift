@@ -2,6 +2,7 @@
 import Autograd
 import CKernels
 import NeuralNetworks
+import Primitives
 import Tensors
 
 /// A small vision transformer: each frame becomes one vector.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Autograd
+import Primitives
 import Tensors
 
 /// One forward pass: a tape, the parameter vector it reads and the gradient vector it adds to.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Autograd
+import Primitives
 import Tensors
 
 /// Multi-head self-attention inside each sequence of packed rows.

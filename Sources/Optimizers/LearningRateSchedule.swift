@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Primitives
 
 /// Linear warm-up to the peak, then half a cosine towards zero.
 ///

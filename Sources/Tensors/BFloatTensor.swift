@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import CKernels
+import Primitives
 
 /// How lanes store what goes into matrix products; sums are always f32.
 package enum Precision: String, Sendable, CaseIterable {

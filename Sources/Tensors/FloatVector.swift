@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Primitives
 
 /// A flat, 64-byte aligned f32 vector that owns its memory, zero at the start: parameters, moments,
 /// gradients of a lane.

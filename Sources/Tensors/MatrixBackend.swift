@@ -2,6 +2,7 @@
 import CKernels
 import COneDNN
 import COpenBLAS
+import Primitives
 
 /// Which library multiplies matrices on this machine.
 ///

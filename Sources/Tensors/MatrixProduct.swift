@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Primitives
 
 /// A matrix in memory for a product: leading dimension is the distance between rows, in elements.
 package struct Matrix {

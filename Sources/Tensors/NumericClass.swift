@@ -2,6 +2,7 @@
 import CKernels
 import COneDNN
 import COpenBLAS
+import Primitives
 
 /// What decides the bits of arithmetic on this machine: the library that multiplies matrices, its
 /// version, and the kernels that it has chosen for the processor. Workers of different classes must

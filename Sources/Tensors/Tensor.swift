@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Primitives
 
 /// A row-major block of f32 values in memory that somebody else owns: an arena or a flat vector.
 ///

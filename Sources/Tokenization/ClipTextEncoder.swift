@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Primitives
 
 /// Encodes the texts of a clip as one sequence with a joint budget.
 ///

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Primitives
 
 /// A safetensors file that is open for reading: its header, and its tensors one by one.
 ///

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
+import Primitives
 import Tensors
 
 /// A tensor on its way to a file: a part of a vector under a name.

@@ -113,12 +113,16 @@ import Testing
         return Array(vectors.text.value.elements)
     }
 
-    /// A release build drops the text of a precondition, so the end of the process is what holds.
+    /// Also in a release build, where the standard library's precondition says nothing.
     @Test func oneTokenMoreThanThereArePlacesStopsTheProcess() async {
         #expect(Self.vector(tokenCount: 7).count == 5)
-        await #expect(processExitsWith: .failure) {
+        let result = await #expect(
+            processExitsWith: .failure, observing: [\.standardErrorContent]
+        ) {
             _ = SingleStreamModelTests.vector(tokenCount: 8)
         }
+        let message = String(decoding: result?.standardErrorContent ?? [], as: UTF8.self)
+        #expect(message.contains("8 tokens, the model has places for 7"))
     }
 }
 

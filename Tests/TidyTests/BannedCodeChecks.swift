@@ -12,7 +12,7 @@ enum BannedCodeChecks {
         ]
 
     enum Scope: Sendable {
-        case everywhere, sources, pureTargets, exceptCommandLine
+        case everywhere, sources, pureTargets, exceptCommandLine, exceptPreconditions
 
         func contains(_ file: SourceFile) -> Bool {
             switch self {
@@ -20,6 +20,7 @@ enum BannedCodeChecks {
             case .sources: file.target != nil
             case .pureTargets:
                 file.target.map { FloorChecks.pure.contains($0) || $0 == "Training" } ?? false
+            case .exceptPreconditions: file.path != "Sources/Primitives/Precondition.swift"
             case .exceptCommandLine:
                 file.target != "accord" && !file.path.hasPrefix("Benchmarks/")
             }
@@ -47,7 +48,7 @@ enum BannedCodeChecks {
         Ban("try!", "as!", in: .everywhere, "a failure is a value"),
         Ban("try?", in: .sources, "an error that is dropped cannot be explained"),
         Ban(
-            "fatalError(", in: .everywhere,
+            "fatalError(", in: .exceptPreconditions,
             "operating errors are thrown, broken rules are preconditions"),
         Ban(
             "sleep(", "usleep(", "nanosleep(", "Task.sleep", "Thread.sleep", in: .everywhere,
