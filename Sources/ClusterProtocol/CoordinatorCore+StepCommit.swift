@@ -21,7 +21,7 @@ extension CoordinatorCore {
             return
         }
         // A report beyond the next step is not acknowledged, so the worker sends it again.
-        directives.append(.send(worker, .acknowledge(committed: committed)))
+        directives.append(.send(worker, acknowledgement))
     }
 
     mutating func onClipUnreadable(_ clip: MaskedClip, _ reason: String) {

@@ -155,6 +155,10 @@ package struct CoordinatorCore: Sendable {
         return directives
     }
 
+    var acknowledgement: CoordinatorMessage {
+        .acknowledge(committed: committed, checkpoint: checkpoint)
+    }
+
     private mutating func onTick() {
         evictSilentMembers()
         dropSilentCandidates()
@@ -162,7 +166,7 @@ package struct CoordinatorCore: Sendable {
         admitCandidates()
         if now.isMultiple(of: 10) {
             for state in members {
-                directives.append(.send(state.member.worker, .acknowledge(committed: committed)))
+                directives.append(.send(state.member.worker, acknowledgement))
             }
             resendPrepare()
         }

@@ -43,8 +43,9 @@ package enum CoordinatorMessage: Equatable, Sendable {
     case prepare(Generation)
     case begin(StepPlan)
     case clipMasked(MaskedClip)
-    /// All steps up to here are in the ledger; also the sign of life of this coordinator.
-    case acknowledge(committed: Step)
+    /// All steps up to here are in the ledger, and the newest checkpoint is safe; also the sign of
+    /// life of this coordinator.
+    case acknowledge(committed: Step, checkpoint: Step)
     case evicted(reason: String)
     /// The run is over or pauses.
     case stop(reason: String)
@@ -72,9 +73,10 @@ package enum CoordinatorMessage: Equatable, Sendable {
         case .clipMasked(let clip):
             writer.write(UInt8(5))
             clip.write(to: &writer)
-        case .acknowledge(let committed):
+        case .acknowledge(let committed, let checkpoint):
             writer.write(UInt8(6))
             writer.write(committed.number)
+            writer.write(checkpoint.number)
         case .evicted(let reason):
             writer.write(UInt8(7))
             writer.write(reason)
@@ -93,7 +95,10 @@ package enum CoordinatorMessage: Equatable, Sendable {
         case 3: self = .prepare(Generation(try reader.read(UInt64.self, "generation")))
         case 4: self = .begin(try StepPlan(from: &reader))
         case 5: self = .clipMasked(try MaskedClip(from: &reader))
-        case 6: self = .acknowledge(committed: Step(try reader.read(UInt64.self, "committed")))
+        case 6:
+            let committed = Step(try reader.read(UInt64.self, "committed"))
+            self = .acknowledge(
+                committed: committed, checkpoint: Step(try reader.read(UInt64.self, "checkpoint")))
         case 7: self = .evicted(reason: try reader.readString("reason"))
         case 8: self = .stop(reason: try reader.readString("reason"))
         case let kind:

@@ -68,6 +68,8 @@ package struct WorkerCore: Sendable {
         case startExchange(Generation, step: Step, attempt: Int)
         case apply(Step, computesHash: Bool)
         case retainSnapshot(Step)
+        /// Nobody will ask for older ones any more.
+        case forgetSnapshots(before: Step)
         case note(String)
         case end(ExitReason, String)
     }
@@ -116,6 +118,8 @@ package struct WorkerCore: Sendable {
     var masked: Set<MaskedClip> = []
     var unreadable: [MaskedClip: String] = [:]
     var retained: (step: Step, stateHash: [UInt8])?
+    /// The newest that the coordinator has told of.
+    var checkpoint = Step.initial
     var directives: [Directive] = []
 
     package init(_ configuration: Configuration) { self.configuration = configuration }
@@ -186,14 +190,24 @@ package struct WorkerCore: Sendable {
         case .clipMasked(let clip):
             unreadable[clip] = nil
             if masked.insert(clip).inserted { directives.append(.maskClip(clip)) }
-        case .acknowledge(let committed):
+        case .acknowledge(let committed, let checkpoint):
             unacknowledged.removeAll { $0.step <= committed }
+            onCheckpoint(checkpoint)
         case .evicted(let reason):
             onEvicted(reason)
         case .stop(let reason):
             send(.leave(reason: "told to stop"))
             end(.success, reason)
         }
+    }
+
+    /// A joiner fetches the state of the base, and no later step completes, let alone becomes a
+    /// checkpoint, before it has it: so what is older than the checkpoint is needed by nobody.
+    private mutating func onCheckpoint(_ step: Step) {
+        guard step > checkpoint else { return }
+        checkpoint = step
+        if let retained, retained.step <= step { self.retained = nil }
+        directives.append(.forgetSnapshots(before: step))
     }
 
     private mutating func onWelcome(_ welcome: Welcome) {

@@ -19,7 +19,7 @@ package enum WorkerMessage: Equatable, Sendable {
     case leave(reason: String)
 
     /// Raised with every change of the coding; another version is refused at join.
-    package static let protocolVersion: UInt16 = 3
+    package static let protocolVersion: UInt16 = 4
 
     package func encode() -> [UInt8] {
         var writer = ByteWriter()

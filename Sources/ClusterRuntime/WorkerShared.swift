@@ -68,6 +68,13 @@ final class WorkerShared: Sendable {
         }
     }
 
+    /// Each is as large as the whole state.
+    func forgetSnapshots(before step: Step) {
+        state.withLock { state in
+            state.snapshots = state.snapshots.filter { $0.key >= step }
+        }
+    }
+
     func served(_ resource: TransferResource) -> [UInt8]? {
         switch resource.kind {
         case .state: state.withLock { $0.snapshots[resource.step] }

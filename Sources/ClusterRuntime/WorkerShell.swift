@@ -198,6 +198,8 @@ final class WorkerShell {
             environment.replicaThread.post(.apply(step, computesHash: computesHash))
         case .retainSnapshot(let step):
             environment.replicaThread.post(.retainSnapshot(step))
+        case .forgetSnapshots(let step):
+            environment.shared.forgetSnapshots(before: step)
         case .send, .prepareEnvironment, .note, .end:
             preconditionFailure("\(directive) needs no environment")
         }

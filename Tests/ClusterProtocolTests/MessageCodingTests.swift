@@ -33,7 +33,8 @@ import Testing
                 run: RunID(.max), configuration: "seed: 1\n", laneCount: 8, stepCount: 100,
                 checkpointEverySteps: 10, stateHashEverySteps: 2)),
         .rejected(reason: "full"), .prepare(Generation(3)), .clipMasked(clip),
-        .acknowledge(committed: Step(4)), .evicted(reason: "silent"), .stop(reason: "done"),
+        .acknowledge(committed: Step(4), checkpoint: Step(3)), .evicted(reason: "silent"),
+        .stop(reason: "done"),
     ]
 
     @Test(arguments: fromWorkers)

@@ -36,6 +36,8 @@ final class VirtualCluster {
         var secondAttempts = 0
         var joined = 0
         var catchUps: [String: Int] = [:]
+        /// Snapshots that one worker kept at a time.
+        var snapshotsMax = 0
         /// Lanes computed, of all workers.
         var lanes = 0
     }
@@ -304,7 +306,10 @@ final class VirtualCluster {
         case .retainSnapshot(let step):
             let hash = worker.hash
             worker.snapshots[step] = hash
+            counts.snapshotsMax = max(counts.snapshotsMax, worker.snapshots.count)
             tell(id, .snapshotRetained(step: step, stateHash: hash))
+        case .forgetSnapshots(let step):
+            worker.snapshots = worker.snapshots.filter { $0.key >= step }
         case .note:
             break
         case .end(let reason, let text):

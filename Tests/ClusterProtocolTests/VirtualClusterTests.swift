@@ -29,6 +29,7 @@ import Testing
         #expect(cluster.counts.lanes == Int(Self.stepCount) * VirtualCluster.laneCount)
         #expect(cluster.counts.joined == workerCount)
         #expect(cluster.workerOutcomes.map(\.0) == Array(repeating: .success, count: workerCount))
+        #expect(cluster.counts.snapshotsMax <= 2, "each is as large as the state")
     }
 
     /// The workers finish what they can do alone, and then no process waits for ever: 600 ticks of
