@@ -27,7 +27,7 @@ package enum ExitReason: Int32, CaseIterable, Sendable {
     case storageFailed = 73
     /// Two workers, or a worker and the ledger, disagree on a state hash.
     case diverged = 74
-    /// Interrupted by the user (SIGINT or SIGTERM) after an orderly stop.
+    /// Interrupted by the user (SIGINT, SIGTERM, SIGHUP) after an orderly stop.
     case interrupted = 130
     /// A rule of our own was broken: please report it.
     case internalError = 75

@@ -28,12 +28,13 @@ import Testing
         #expect(outcome.output.split(separator: "\n").allSatisfy { $0.count <= 79 })
     }
 
-    @Test func interruptedItResumesToTheSameHashOnAnotherNumberOfWorkers() throws {
+    @Test(arguments: [SIGINT, SIGTERM, SIGHUP])
+    func interruptedItResumesToTheSameHashOnAnotherNumberOfWorkers(_ signal: Int32) throws {
         let workplace = try Workplace.shared.get()
         let run = workplace.newRun()
         let first = try launch(workplace, run, workerCount: 2, threadCount: 1)
         try waitForStep(10, of: first)
-        first.signal(SIGINT)
+        first.signal(signal)
         let interrupted = try first.wait()
 
         #expect(interrupted.exitCode == 130)
