@@ -207,6 +207,16 @@ import Testing
         expect(try launch(file, run: run), code: 67, saying: "has changed since", "vocabulary")
     }
 
+    @Test func clipsDoNotLandAmongOtherFiles() throws {
+        let folder = workplace.directory.appending(path: "other-\(UUID())")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        try Data().write(to: folder.appending(path: "thesis.tex"))
+
+        let outcome = try AccordProcess.run(
+            ["synthesize", "--clips", "20", "--out", folder.path], logsIn: workplace.directory)
+        expect(outcome, code: 66, saying: folder.path, "thesis.tex", "another --out")
+    }
+
     @Test(arguments: ["status", "verify", "evaluate"])
     func aFolderThatIsNoRunIsRefused(_ command: String) throws {
         let outcome = try AccordProcess.run(
