@@ -25,9 +25,6 @@ package struct CheckpointFailure: Error, Sendable, Equatable, CustomStringConver
         self.init(operation: operation, path: path, cause: .rule(rule))
     }
 
-    /// The disk (or the user's share of it) is full: the only cause that making room cures.
-    package var isOutOfSpace: Bool { cause == .system(ENOSPC) || cause == .system(EDQUOT) }
-
     package var description: String {
         switch cause {
         case .system(let code): "\(operation) \(path): \(String(cString: strerror(code)))"

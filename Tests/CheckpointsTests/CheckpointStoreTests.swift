@@ -206,12 +206,12 @@ import Testing
         #expect(try disk.names(in: "/run") == ["step-000000003"])
     }
 
-    @Test func aFullDiskIsRecognised() {
+    @Test func aFullDiskIsNamed() {
         let failure = #expect(throws: CheckpointFailure.self) {
             try DiskStorage().write([[1, 2, 3]], to: "/dev/full")
         }
 
-        #expect(failure?.isOutOfSpace == true)
+        #expect(failure?.cause == .system(ENOSPC))
         #expect(failure?.description.contains("/dev/full") == true)
     }
 
@@ -224,6 +224,6 @@ import Testing
         let failure = #expect(throws: CheckpointFailure.self) { try bench.publish(1) }
 
         #expect(failure?.path.hasPrefix(bench.directory + "/a") == true)
-        #expect(failure?.isOutOfSpace == false)
+        #expect(failure?.cause == .system(ENOTDIR))
     }
 }
