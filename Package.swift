@@ -72,7 +72,7 @@ let package = Package(
         floor("WeightFiles", ["Primitives", "Tensors"]),
 
         // Floor 4
-        floor("NeuralNetworks", ["Primitives", "Tensors", "Autograd"]),
+        floor("NeuralNetworks", ["Primitives", "Tensors", "CKernels", "Autograd"]),
 
         // Floor 5
         floor("Models", ["Primitives", "Tensors", "CKernels", "Autograd", "NeuralNetworks"]),
@@ -82,8 +82,8 @@ let package = Package(
         floor(
             "Training",
             [
-                "Primitives", "Hashing", "Tensors", "Collectives", "Autograd", "Optimizers",
-                "Datasets", "Tokenization", "NeuralNetworks", "Models", "Objectives",
+                "Primitives", "Hashing", "Tensors", "CKernels", "Collectives", "Autograd",
+                "Optimizers", "Datasets", "Tokenization", "NeuralNetworks", "Models", "Objectives",
                 .product(name: "Yams", package: "Yams"),
             ]),
         floor(
@@ -116,7 +116,7 @@ let package = Package(
             name: "benchmarks",
             dependencies: [
                 "Primitives", "Tensors", "Collectives", "Autograd", "Optimizers",
-                "NeuralNetworks", "Models", "Objectives", argumentParser,
+                "NeuralNetworks", "Models", "Objectives", "Training", argumentParser,
             ],
             path: "Benchmarks", swiftSettings: strict),
 

@@ -106,19 +106,19 @@ struct PretrainingWork {
         return min(256, 16 + Int(44 * u / (1.001 - u)))
     }
 
-    /// Forward and backward pass; the gradient is added to `gradient`. Returns the loss.
+    /// Forward and backward pass. Returns the loss.
     func run(
-        _ rows: Rows, _ encoders: Encoders, _ arena: Arena, _ gradient: FloatVector
+        _ rows: Rows, _ encoders: Encoders, _ arena: Arena, _ sink: @escaping ParameterSink
     ) -> Float {
         arena.reset()
-        let keys = encode(rows, encoders.key, gradient: nil, arena)
-        let pass = encode(rows, encoders.query, gradient: gradient, arena)
+        let keys = encodeKeys(rows, encoders.key, arena)
+        let pass = encode(rows, encoders.query, sink: sink, arena)
         let tape = pass.context.tape
         let clips = Array(0..<rows.texts.count)
         let alignment = AlignmentObjective(temperature: 0.07)
-        func align(_ queries: Variable, _ keys: Variable, _ bank: MemoryBank) -> Variable {
+        func align(_ queries: Variable, _ keys: Tensor, _ bank: MemoryBank) -> Variable {
             alignment.loss(
-                .init(queries: queries, keys: keys.value, clipIndices: clips, bank: bank), tape)
+                .init(queries: queries, keys: keys, clipIndices: clips, bank: bank), tape)
         }
         let count = Float(clips.count)
         let loss = tape.weightedSum([
@@ -144,13 +144,27 @@ struct PretrainingWork {
         let video: Variable
     }
 
+    /// As `LaneKeys` does it: only the vectors stay in the arena.
+    private func encodeKeys(
+        _ rows: Rows, _ parameters: LaneParameters, _ arena: Arena
+    ) -> (text: Tensor, video: Tensor) {
+        let shape = [rows.texts.count, configuration.size.model.projectionWidth]
+        let keys = (text: arena.allocate(shape), video: arena.allocate(shape))
+        let mark = arena.mark
+        defer { arena.rewind(to: mark) }
+        let pass = encode(rows, parameters, sink: nil, arena)
+        keys.text.data.update(from: pass.text.value.data, count: keys.text.count)
+        keys.video.data.update(from: pass.video.value.data, count: keys.video.count)
+        return keys
+    }
+
     private func encode(
-        _ rows: Rows, _ parameters: LaneParameters, gradient: FloatVector?, _ arena: Arena
+        _ rows: Rows, _ parameters: LaneParameters, sink: ParameterSink?, _ arena: Arena
     ) -> Pass {
         let context = ForwardContext(
             tape: Tape(
-                arena: arena, recordsGradients: gradient != nil, precision: parameters.precision),
-            layout: model.layout, parameters: parameters, gradients: gradient)
+                arena: arena, recordsGradients: sink != nil, precision: parameters.precision),
+            layout: model.layout, parameters: parameters, sink: sink)
         let inputs = model.embed(texts: rows.texts, clips: rows.clips, context)
         let views = rows.texts.indices.map { SingleStreamModel.View(text: $0, clip: $0) }
         let encoded = model.encode(views, of: inputs, context)
@@ -186,7 +200,7 @@ struct PretrainingWork {
     private func matchingLoss(_ pass: Pass) -> Variable {
         let context = ForwardContext(
             tape: pass.context.tape, layout: matchingLayout,
-            parameters: LaneParameters(matchingParameters), gradients: nil)
+            parameters: LaneParameters(matchingParameters), sink: nil)
         let logits = matching(pass.encoded.pooled, context)
         let count = logits.value.rowCount
         return pass.context.tape.softmaxCrossEntropy(

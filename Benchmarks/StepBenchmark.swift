@@ -7,14 +7,10 @@ import Optimizers
 import Primitives
 import Synchronization
 import Tensors
+import Training
 
 /// Runs whole steps and prints what they cost, beside the machine's own rate of products.
 final class StepBenchmark {
-    private struct Lane {
-        let arena: Arena
-        let gradient: FloatVector
-    }
-
     /// Seconds of the parts of a step.
     private struct Times {
         var lanes = 0.0
@@ -26,11 +22,10 @@ final class StepBenchmark {
     private let work: PretrainingWork
     private let parameters: FloatVector
     private let keyParameters: FloatVector
-    private let gradient: FloatVector
     private let optimizer: AdamW
     private let rule: ExactSums
     private let accumulator: LaneAccumulator
-    private let lanes: [Lane]
+    private let arenas: [Arena]
     private let rounded: (query: BFloatVector, key: BFloatVector)?
     private var scales: [UInt8]
     private var loss: Float = 0
@@ -41,15 +36,12 @@ final class StepBenchmark {
         let count = layout.elementCount
         parameters = FloatVector(count: count)
         keyParameters = FloatVector(count: count)
-        gradient = FloatVector(count: count)
         layout.initialize(parameters, seed: 1)
         keyParameters.copy(from: parameters)
         rule = ExactSums(laneCount: work.configuration.laneCount)
         accumulator = LaneAccumulator(
             rule: rule, tensors: layout.entries.map(\.range), elementCount: count)
-        lanes = (0..<work.configuration.laneCount).map { _ in
-            Lane(arena: Arena(chunkFloats: 1 << 22), gradient: FloatVector(count: count))
-        }
+        arenas = (0..<work.configuration.laneCount).map { _ in Arena() }
         scales = [UInt8](repeating: 0, count: layout.entries.count)
         rounded =
             work.configuration.precision == .bf16
@@ -71,7 +63,7 @@ final class StepBenchmark {
 
     private func step(_ number: Int) -> Times {
         let clock = ContinuousClock()
-        let rows = lanes.indices.map { work.rows(step: number, lane: $0) }
+        let rows = arenas.indices.map { work.rows(step: number, lane: $0) }
         let key = AccumulationKey(step: Step(UInt64(number)), attempt: 1)
         var times = Times()
         times.lanes = clock.measure { computeLanes(rows, key) } / .seconds(1)
@@ -84,60 +76,33 @@ final class StepBenchmark {
         let encoders = PretrainingWork.Encoders(
             query: LaneParameters(parameters, rounded: rounded?.query),
             key: LaneParameters(keyParameters, rounded: rounded?.key))
-        let losses = FloatVector(count: lanes.count)
-        // Sendable: each iteration touches its own lane alone; the rest is only read.
-        nonisolated(unsafe) let (work, lanes) = (work, lanes)
+        let losses = FloatVector(count: arenas.count)
+        // Sendable: each iteration touches its own arena alone; the rest is only read.
+        nonisolated(unsafe) let (work, arenas) = (work, arenas)
         let accumulator = accumulator
-        DispatchQueue.concurrentPerform(iterations: lanes.count) { index in
-            let lane = lanes[index]
-            lane.gradient.zero()
-            losses.pointer[index] = work.run(rows[index], encoders, lane.arena, lane.gradient)
-            _ = accumulator.add(
-                lane: index, key: key, gradient: lane.gradient.pointer, report: [])
+        DispatchQueue.concurrentPerform(iterations: arenas.count) { index in
+            guard let lane = accumulator.open(lane: index, key: key) else { return }
+            losses.pointer[index] = work.run(rows[index], encoders, arenas[index]) {
+                lane.add($1.data, tensor: $0.index, elements: $2)
+            }
+            _ = lane.close(report: [])
         }
-        loss = losses.elements.reduce(0, +) / Float(lanes.count)
+        loss = losses.elements.reduce(0, +) / Float(arenas.count)
     }
 
-    /// As `Replica` does it, in ranges of as many threads as there are lanes.
+    /// As `Replica` does it, on as many threads as there are lanes.
     private func apply(_ number: Int) {
-        let layout = work.model.layout
         let maxima = accumulator.contribution().maxima
-        let reduced = ReducedStep(
-            key: AccumulationKey(step: Step(UInt64(number)), attempt: 1), scales: scales,
-            exchanged: .init(sums: accumulator.sums, maxima: maxima, reports: []))
-        let factors = scales.map { rule.meanFactor(remembered: $0) }
-        let norm = GradientNorm(gradient)
-        let sums = Mutex([Double](repeating: 0, count: norm.blockCount))
-        forEachPiece { [gradient] range in
-            for (index, entry) in layout.entries.enumerated() {
-                let part = entry.range.clamped(to: range)
-                guard !part.isEmpty else { continue }
-                reduced.dequantise(
-                    part, factor: factors[index], into: gradient.pointer + part.lowerBound)
-            }
-            let block = range.lowerBound / GradientNorm.blockElements
-            let sum = norm.sumOfSquares(ofBlock: block)
-            sums.withLock { $0[block] = sum }
-        }
-        let total = GradientNorm.norm(sums.withLock { $0 })
-        let update = AdamW.Update(
-            number: UInt64(number), learningRate: 1e-4,
-            gradientScale: total > 1 ? Float(1 / total) : 1)
-        forEachPiece { [optimizer, parameters, gradient] range in
-            optimizer.update(parameters, gradient: gradient, layout: layout, update, in: range)
-        }
+        let application = GradientApplication(
+            sums: accumulator.sums, scales: scales, rule: rule, layout: work.model.layout,
+            threadCount: arenas.count)
+        let norm = application.norm()
+        application.update(
+            parameters, with: optimizer,
+            .init(
+                number: UInt64(number), learningRate: 1e-4,
+                gradientScale: norm > 1 ? Float(1 / norm) : 1))
         scales = rule.remembered(after: scales, maxima: maxima)
-    }
-
-    private func forEachPiece(_ body: @Sendable (Range<Int>) -> Void) {
-        let size = GradientNorm.blockElements
-        let count = gradient.count
-        let threads = lanes.count
-        DispatchQueue.concurrentPerform(iterations: threads) { thread in
-            for start in stride(from: thread * size, to: count, by: threads * size) {
-                body(start..<min(count, start + size))
-            }
-        }
     }
 
     private func roundParameters() {
@@ -147,11 +112,11 @@ final class StepBenchmark {
 
     private func report(_ times: Times, stepNumber: Int) {
         let configuration = work.configuration
-        let operations = lanes.indices.reduce(0.0) {
+        let operations = arenas.indices.reduce(0.0) {
             $0 + work.operationCount(work.rows(step: stepNumber, lane: $1))
         }
         let rate = operations / times.step
-        let limit = ProductRate.measure(configuration.precision, threadCount: lanes.count)
+        let limit = ProductRate.measure(configuration.precision, threadCount: arenas.count)
         let clips = Double(configuration.laneCount * configuration.rowCount)
         func fixed(_ value: Double, _ digits: Int) -> String {
             String(format: "%.\(digits)f", value)
@@ -167,7 +132,7 @@ final class StepBenchmark {
         print(
             "  lanes \(fixed(times.lanes * 1e3, 0)) ms, applying "
                 + "\(fixed(times.application * 1e3, 0)) ms, "
-                + "\(fixed(Double(lanes[0].arena.peakBytes) / 1e6, 0)) MB per lane, "
+                + "\(fixed(Double(arenas[0].peakBytes) / 1e6, 0)) MB per lane, "
                 + "\(work.model.layout.elementCount / 1_000_000) M parameters")
     }
 }

@@ -34,8 +34,8 @@ extension Tape {
         }
         output.value.data[0] = Float(loss)
         record(output) { [self] gradient in
-            guard let target = gradientToAdd(logits) else { return }
-            accord_add_scaled(target.data, logitGradient.data, gradient.data[0], target.count)
+            accord_scale(logitGradient.data, gradient.data[0], logitGradient.count)
+            adopt(logitGradient, by: logits)
         }
         return output
     }

@@ -7,21 +7,27 @@ extension Tape {
     /// `(x - mean) / sqrt(variance + epsilon) * scale + bias` of each row.
     ///
     /// Shapes: x [R, D], scale [D], bias [D] -> [R, D].
+    /// - Parameter feedsProducts: the result goes into products alone, so that in bf16 it is not
+    ///   kept in f32. In bf16 it is always rounded, too, in the same pass.
     /// - Source: Ba et al. 2016, arXiv:1607.06450; reference torch.nn.LayerNorm.
     package func layerNorm(
-        _ x: Variable, scale: Variable, bias: Variable, epsilon: Float
+        _ x: Variable, scale: Variable, bias: Variable, epsilon: Float,
+        feedsProducts: Bool = false
     ) -> Variable {
-        let shape = AccordRows(
-            rows: x.value.rowCount, columns: x.value.columnCount, epsilon: epsilon)
+        let shape = AccordRows(rows: x.value.rowCount, columns: x.value.columnCount)
         precondition(
             scale.value.count == shape.columns && bias.value.count == shape.columns,
             "rows of \(shape.columns), scale of \(scale.value.count)")
-        let output = result(x.shape, of: [x, scale, bias])
+        let isRounded = precision == .bf16
+        let full = isRounded && feedsProducts ? nil : arena.allocate(x.shape)
+        let rounded = isRounded ? arena.allocateBFloat(x.shape) : nil
+        let output = result(full, rounded, x.shape, of: [x, scale, bias])
         let means = arena.allocate([shape.rows])
         let inverseDeviations = arena.allocate([shape.rows])
-        accord_layer_norm(
-            shape, x.value.data, scale.value.data, bias.value.data, output.value.data, means.data,
-            inverseDeviations.data)
+        let norm = AccordLayerNorm(
+            x: x.value.data, scale: scale.value.data, bias: bias.value.data, epsilon: epsilon,
+            means: means.data, inverse_deviations: inverseDeviations.data)
+        accord_layer_norm(shape, norm, full?.data, rounded?.data)
         record(output) { [self] gradient in
             let inputs = AccordLayerNormInputs(
                 x: x.value.data, scale: scale.value.data, means: means.data,
@@ -39,15 +45,15 @@ extension Tape {
     /// Shapes: [R, D] -> [R, D].
     /// - Source: torch.nn.functional.normalize.
     package func normalizeRows(_ x: Variable) -> Variable {
-        let shape = AccordRows(
-            rows: x.value.rowCount, columns: x.value.columnCount, epsilon: 1e-12)
+        let shape = AccordRows(rows: x.value.rowCount, columns: x.value.columnCount)
+        let epsilon: Float = 1e-12
         let output = result(x.shape, of: [x])
         let inverseNorms = arena.allocate([shape.rows])
-        accord_normalize(shape, x.value.data, output.value.data, inverseNorms.data)
+        accord_normalize(shape, epsilon, x.value.data, output.value.data, inverseNorms.data)
         record(output) { [self] gradient in
             guard let target = gradientToAdd(x) else { return }
             accord_normalize_backward(
-                shape, output.value.data, inverseNorms.data, gradient.data, target.data)
+                shape, epsilon, output.value.data, inverseNorms.data, gradient.data, target.data)
         }
         return output
     }

@@ -23,11 +23,7 @@ extension Tape {
                 .update(from: x.value.data + Int(row) * width, count: width)
         }
         record(output) { [self] gradient in
-            guard let target = gradientToAdd(x) else { return }
-            for (position, row) in rows.enumerated() {
-                accord_add(
-                    target.data + Int(row) * width, gradient.data + position * width, width)
-            }
+            contribute(.rows(gradient, indices: rows), to: x)
         }
         return output
     }

@@ -12,7 +12,7 @@ extension Tape {
         accord_add(output.value.data, right.value.data, right.value.count)
         record(output) { [self] gradient in
             add(gradient, to: left)
-            add(gradient, to: right)
+            passOn(gradient, to: right)
         }
         return output
     }

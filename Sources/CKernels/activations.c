@@ -7,33 +7,44 @@
 #include "nonlinearities.h"
 
 ACCORD_DISPATCHED
-void accord_gelu(const float *x, float *y, size_t count) {
-    ACCORD_ELEMENTWISE
-    for (size_t i = 0; i < count; i++) y[i] = accord_gelu_of(x[i]);
-}
-
-ACCORD_DISPATCHED
 void accord_gelu_backward(const float *x, const float *dy, float *dx, size_t count) {
     ACCORD_ELEMENTWISE
-    for (size_t i = 0; i < count; i++) dx[i] += dy[i] * accord_gelu_slope(x[i]);
+    for (size_t i = 0; i < count; i++) dx[i] += dy[i] * accord_activated(ACCORD_GELU, x[i]).slope;
+}
+
+static inline __attribute__((always_inline)) void activate(AccordActivation kind, const float *x,
+                                                           float *y, size_t count) {
+    ACCORD_ELEMENTWISE
+    for (size_t i = 0; i < count; i++) y[i] = accord_activated(kind, x[i]).value;
 }
 
 ACCORD_DISPATCHED
-void accord_bias_gelu(float *x, const float *bias, float *y, size_t rows, size_t columns) {
-    for (size_t r = 0; r < rows; r++, x += columns, y += columns) {
+void accord_activate(AccordActivation kind, const float *x, float *y, size_t count) {
+    // Each call is compiled for its own kind, so that the loop has no branch.
+    if (kind == ACCORD_GELU) activate(ACCORD_GELU, x, y, count);
+    else activate(ACCORD_QUICK_GELU, x, y, count);
+}
+
+static inline __attribute__((always_inline)) void activate_backward(
+    AccordActivation kind, float *x, float *dy, float *sums, AccordRows shape) {
+    size_t columns = shape.columns;
+    for (size_t r = 0; r < shape.rows; r++, x += columns, dy += columns) {
         ACCORD_ELEMENTWISE
         for (size_t i = 0; i < columns; i++) {
-            float sum = x[i] + bias[i];
-            x[i] = sum;
-            y[i] = accord_gelu_of(sum);
+            AccordActivated activated = accord_activated(kind, x[i]);
+            float dx = dy[i] * activated.slope;
+            sums[i] += dx;
+            dy[i] = dx;
+            x[i] = activated.value;
         }
     }
 }
 
 ACCORD_DISPATCHED
-void accord_gelu_gradient(const float *dy, float *x, size_t count) {
-    ACCORD_ELEMENTWISE
-    for (size_t i = 0; i < count; i++) x[i] = dy[i] * accord_gelu_slope(x[i]);
+void accord_activate_backward(AccordActivation kind, float *x, float *dy, float *sums,
+                              AccordRows shape) {
+    if (kind == ACCORD_GELU) activate_backward(ACCORD_GELU, x, dy, sums, shape);
+    else activate_backward(ACCORD_QUICK_GELU, x, dy, sums, shape);
 }
 
 ACCORD_DISPATCHED

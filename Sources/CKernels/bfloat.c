@@ -16,35 +16,51 @@ void accord_from_bfloat(const AccordBFloat *x, float *y, size_t count) {
     for (size_t i = 0; i < count; i++) y[i] = accord_widen_bfloat(x[i]);
 }
 
+static inline __attribute__((always_inline)) void activate(AccordActivation kind,
+                                                           const AccordBFloat *x, AccordBFloat *y,
+                                                           size_t count) {
+    ACCORD_ELEMENTWISE
+    for (size_t i = 0; i < count; i++)
+        y[i] = accord_round_to_bfloat(accord_activated(kind, accord_widen_bfloat(x[i])).value);
+}
+
 ACCORD_DISPATCHED
-void accord_bias_gelu_bfloat(float *x, const float *bias, AccordBFloat *y, size_t rows,
-                             size_t columns) {
-    for (size_t r = 0; r < rows; r++, x += columns, y += columns) {
+void accord_activate_bfloat(AccordActivation kind, const AccordBFloat *x, AccordBFloat *y,
+                            size_t count) {
+    if (kind == ACCORD_GELU) activate(ACCORD_GELU, x, y, count);
+    else activate(ACCORD_QUICK_GELU, x, y, count);
+}
+
+static inline __attribute__((always_inline)) void activate_backward(
+    AccordActivation kind, AccordBFloat *x, AccordBFloat *dy, float *sums, AccordRows shape) {
+    size_t columns = shape.columns;
+    for (size_t r = 0; r < shape.rows; r++, x += columns, dy += columns) {
         ACCORD_ELEMENTWISE
         for (size_t i = 0; i < columns; i++) {
-            float sum = x[i] + bias[i];
-            x[i] = sum;
-            y[i] = accord_round_to_bfloat(accord_gelu_of(sum));
+            AccordActivated activated = accord_activated(kind, accord_widen_bfloat(x[i]));
+            float dx = accord_widen_bfloat(dy[i]) * activated.slope;
+            sums[i] += dx;
+            dy[i] = accord_round_to_bfloat(dx);
+            x[i] = accord_round_to_bfloat(activated.value);
         }
     }
 }
 
 ACCORD_DISPATCHED
-void accord_gelu_gradient_bfloat(const float *dy, const float *x, AccordBFloat *y, float *sums,
-                                 size_t rows, size_t columns) {
-    for (size_t r = 0; r < rows; r++, x += columns, y += columns, dy += columns) {
-        if (sums) {
-            ACCORD_ELEMENTWISE
-            for (size_t i = 0; i < columns; i++) {
-                float dx = dy[i] * accord_gelu_slope(x[i]);
-                sums[i] += dx;
-                y[i] = accord_round_to_bfloat(dx);
-            }
-        } else {
-            ACCORD_ELEMENTWISE
-            for (size_t i = 0; i < columns; i++) {
-                y[i] = accord_round_to_bfloat(dy[i] * accord_gelu_slope(x[i]));
-            }
+void accord_activate_backward_bfloat(AccordActivation kind, AccordBFloat *x, AccordBFloat *dy,
+                                     float *sums, AccordRows shape) {
+    if (kind == ACCORD_GELU) activate_backward(ACCORD_GELU, x, dy, sums, shape);
+    else activate_backward(ACCORD_QUICK_GELU, x, dy, sums, shape);
+}
+
+ACCORD_DISPATCHED
+void accord_round_and_add_columns(const float *x, AccordBFloat *y, float *sums, size_t rows,
+                                  size_t columns) {
+    for (size_t r = 0; r < rows; r++, x += columns, y += columns) {
+        ACCORD_ELEMENTWISE
+        for (size_t i = 0; i < columns; i++) {
+            sums[i] += x[i];
+            y[i] = accord_round_to_bfloat(x[i]);
         }
     }
 }

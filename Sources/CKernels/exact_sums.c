@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "exact_sums.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 #include "dispatch.h"
 
-ACCORD_DISPATCHED
-uint8_t accord_quantise_add(const float *gradient, int32_t *accumulator, size_t count,
-                            float inverse_quantum, float limit) {
+static inline __attribute__((always_inline)) uint8_t quantise(
+    const float *gradient, int32_t *accumulator, size_t count, float inverse_quantum, float limit,
+    bool adds) {
     int32_t largest = 0;
     for (size_t i = 0; i < count; i++) {
         float value = gradient[i];
@@ -19,9 +20,22 @@ uint8_t accord_quantise_add(const float *gradient, int32_t *accumulator, size_t 
         float scaled = value * inverse_quantum;
         scaled = scaled > -limit ? scaled : -limit;
         scaled = scaled < limit ? scaled : limit;
-        accumulator[i] += (int32_t)__builtin_rintf(scaled);
+        int32_t quanta = (int32_t)__builtin_rintf(scaled);
+        accumulator[i] = adds ? accumulator[i] + quanta : quanta;
     }
     return (uint8_t)(largest >> 23);
+}
+
+ACCORD_DISPATCHED
+uint8_t accord_quantise(const float *gradient, int32_t *accumulator, size_t count,
+                        float inverse_quantum, float limit) {
+    return quantise(gradient, accumulator, count, inverse_quantum, limit, false);
+}
+
+ACCORD_DISPATCHED
+uint8_t accord_quantise_add(const float *gradient, int32_t *accumulator, size_t count,
+                            float inverse_quantum, float limit) {
+    return quantise(gradient, accumulator, count, inverse_quantum, limit, true);
 }
 
 ACCORD_DISPATCHED

@@ -6,16 +6,29 @@
 
 #include "dispatch.h"
 #include "exponential.h"
+#include "include/activations.h"
 
 #define ACCORD_INVERSE_SQRT_TWO_PI 0.39894228040143268f
 
-static inline __attribute__((always_inline)) float accord_gelu_of(float x) {
-    return x * accord_normal(x).cumulative;
-}
+/// The constant of the paper's approximation by a sigmoid.
+#define ACCORD_STEEPNESS 1.702f
 
-static inline __attribute__((always_inline)) float accord_gelu_slope(float x) {
-    AccordNormal normal = accord_normal(x);
-    return normal.cumulative + x * (ACCORD_INVERSE_SQRT_TWO_PI * normal.exponential);
+/// Value and derivative share their exponential.
+typedef struct {
+    float value;
+    float slope;
+} AccordActivated;
+
+static inline __attribute__((always_inline)) AccordActivated accord_activated(
+    AccordActivation kind, float x) {
+    if (kind == ACCORD_GELU) {
+        AccordNormal normal = accord_normal(x);
+        float density = ACCORD_INVERSE_SQRT_TWO_PI * normal.exponential;
+        return (AccordActivated){x * normal.cumulative, normal.cumulative + x * density};
+    }
+    float z = ACCORD_STEEPNESS * x;
+    float share = 1.0f / (1.0f + accord_exp(-z));
+    return (AccordActivated){x * share, share + z * share * (1.0f - share)};
 }
 
 static inline __attribute__((always_inline)) float accord_row_maximum(

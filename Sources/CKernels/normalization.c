@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "bfloat_conversion.h"
 #include "dispatch.h"
 
 static inline __attribute__((always_inline)) float dot(const float *a, const float *b,
@@ -31,22 +32,45 @@ static inline __attribute__((always_inline)) float sum(const float *a, size_t co
     return total;
 }
 
+static inline __attribute__((always_inline)) float sum_of_squares_around(const float *a,
+                                                                         float mean,
+                                                                         size_t count) {
+    float partial[ACCORD_PARTIALS] = {0};
+    size_t i = 0;
+    for (; i + ACCORD_PARTIALS <= count; i += ACCORD_PARTIALS) {
+        for (int p = 0; p < ACCORD_PARTIALS; p++) {
+            partial[p] += (a[i + p] - mean) * (a[i + p] - mean);
+        }
+    }
+    for (int p = 0; i < count; i++, p++) partial[p] += (a[i] - mean) * (a[i] - mean);
+    float total = 0;
+    for (int p = 0; p < ACCORD_PARTIALS; p++) total += partial[p];
+    return total;
+}
+
 ACCORD_DISPATCHED
-void accord_layer_norm(AccordRows shape, const float *x, const float *scale, const float *bias,
-                       float *y, float *means, float *inverse_deviations) {
+void accord_layer_norm(AccordRows shape, AccordLayerNorm norm, float *y, AccordBFloat *rounded) {
     size_t columns = shape.columns;
     for (size_t r = 0; r < shape.rows; r++) {
-        const float *xr = x + r * columns;
-        float *yr = y + r * columns;
+        const float *xr = norm.x + r * columns;
         float mean = sum(xr, columns) / (float)columns;
-        ACCORD_ELEMENTWISE
-        for (size_t i = 0; i < columns; i++) yr[i] = xr[i] - mean;
-        float variance = dot(yr, yr, columns) / (float)columns;
-        float inverse = 1.0f / sqrtf(variance + shape.epsilon);
-        ACCORD_ELEMENTWISE
-        for (size_t i = 0; i < columns; i++) yr[i] = yr[i] * inverse * scale[i] + bias[i];
-        means[r] = mean;
-        inverse_deviations[r] = inverse;
+        float variance = sum_of_squares_around(xr, mean, columns) / (float)columns;
+        float inverse = 1.0f / sqrtf(variance + norm.epsilon);
+        norm.means[r] = mean;
+        norm.inverse_deviations[r] = inverse;
+        if (y) {
+            float *yr = y + r * columns;
+            ACCORD_ELEMENTWISE
+            for (size_t i = 0; i < columns; i++)
+                yr[i] = (xr[i] - mean) * inverse * norm.scale[i] + norm.bias[i];
+        }
+        if (rounded) {
+            AccordBFloat *yr = rounded + r * columns;
+            ACCORD_ELEMENTWISE
+            for (size_t i = 0; i < columns; i++)
+                yr[i] = accord_round_to_bfloat((xr[i] - mean) * inverse * norm.scale[i] +
+                                               norm.bias[i]);
+        }
     }
 }
 
@@ -100,11 +124,12 @@ void accord_layer_norm_backward(AccordRows shape, AccordLayerNormInputs inputs, 
 }
 
 ACCORD_DISPATCHED
-void accord_normalize(AccordRows shape, const float *x, float *y, float *inverse_norms) {
+void accord_normalize(AccordRows shape, float epsilon, const float *x, float *y,
+                      float *inverse_norms) {
     for (size_t r = 0; r < shape.rows; r++) {
         const float *xr = x + r * shape.columns;
         float norm = sqrtf(dot(xr, xr, shape.columns));
-        float inverse = 1.0f / (norm < shape.epsilon ? shape.epsilon : norm);
+        float inverse = 1.0f / (norm < epsilon ? epsilon : norm);
         inverse_norms[r] = inverse;
         ACCORD_ELEMENTWISE
         for (size_t i = 0; i < shape.columns; i++) y[r * shape.columns + i] = xr[i] * inverse;
@@ -112,14 +137,14 @@ void accord_normalize(AccordRows shape, const float *x, float *y, float *inverse
 }
 
 ACCORD_DISPATCHED
-void accord_normalize_backward(AccordRows shape, const float *y, const float *inverse_norms,
-                               const float *dy, float *dx) {
+void accord_normalize_backward(AccordRows shape, float epsilon, const float *y,
+                               const float *inverse_norms, const float *dy, float *dx) {
     for (size_t r = 0; r < shape.rows; r++) {
         const float *yr = y + r * shape.columns, *dyr = dy + r * shape.columns;
         float *dxr = dx + r * shape.columns;
         float inverse = inverse_norms[r];
         // Below epsilon the divisor is a constant and nothing is projected out.
-        float projection = inverse < 1.0f / shape.epsilon ? dot(yr, dyr, shape.columns) : 0.0f;
+        float projection = inverse < 1.0f / epsilon ? dot(yr, dyr, shape.columns) : 0.0f;
         ACCORD_ELEMENTWISE
         for (size_t i = 0; i < shape.columns; i++) {
             dxr[i] += inverse * (dyr[i] - yr[i] * projection);

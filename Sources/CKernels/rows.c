@@ -16,11 +16,9 @@ void accord_add_scaled(float *target, const float *source, float factor, size_t 
 }
 
 ACCORD_DISPATCHED
-void accord_add_bias(float *x, const float *bias, size_t rows, size_t columns) {
-    for (size_t r = 0; r < rows; r++) {
-        ACCORD_ELEMENTWISE
-        for (size_t i = 0; i < columns; i++) x[r * columns + i] += bias[i];
-    }
+void accord_scale(float *x, float factor, size_t count) {
+    ACCORD_ELEMENTWISE
+    for (size_t i = 0; i < count; i++) x[i] *= factor;
 }
 
 ACCORD_DISPATCHED

@@ -107,11 +107,11 @@ final class LaneThreads: Sendable {
 
     private func run() {
         requireDefaultRounding()
-        let workspace = replica.makeWorkspace()
+        let arena = Arena()
         while let (task, masked) = next() {
             switch loader.load(step: task.key.step, lane: task.lane, masked: masked) {
             case .microbatch(let microbatch):
-                compute(microbatch, task, workspace)
+                compute(microbatch, task, arena)
             case .unreadable(let clips):
                 park(task, clips)
             case .stopped:
@@ -129,7 +129,7 @@ final class LaneThreads: Sendable {
         return (task, state.masked[task.key.step])
     }
 
-    private func compute(_ microbatch: Microbatch, _ task: Task, _ workspace: LaneWorkspace) {
+    private func compute(_ microbatch: Microbatch, _ task: Task, _ arena: Arena) {
         condition.lock()
         while state.isReserved && !state.isStopped { condition.wait() }
         state.computingCount += 1
@@ -139,7 +139,7 @@ final class LaneThreads: Sendable {
         let isAdded =
             isCurrent
             && replica.computeLane(
-                microbatch, key: task.key, workspace: workspace, accumulator: accumulator)
+                microbatch, key: task.key, arena: arena, accumulator: accumulator)
         withState { $0.computingCount -= 1 }
         if isAdded || accumulator.holds(task.lane, for: task.key) {
             events.post(

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-import CKernels
 import Primitives
 import Synchronization
 
@@ -18,9 +17,11 @@ package struct AccumulationKey: Hashable, Sendable {
 /// The int32 sums of a worker over its own lanes, before they are reduced.
 ///
 /// It holds each own lane exactly once per (step, attempt) and survives until the commit, so that
-/// survivors of a failure never recompute. Integer sums make the order of the lanes irrelevant.
+/// survivors of a failure never recompute. A lane brings its gradient piece by piece, as its
+/// backward pass finishes it. Integer sums make the order of lanes and pieces irrelevant.
 ///
-/// Isolation: lane threads add at the same time; the lock protects sums, maxima and reports.
+/// Isolation: lane threads add at the same time; each tensor has a lock of its own for its sums,
+/// another lock protects reports.
 package final class LaneAccumulator: Sendable {
     /// What the worker brings to the all-reduce.
     package struct Contribution: Sendable {
@@ -34,13 +35,13 @@ package final class LaneAccumulator: Sendable {
     private struct State {
         var key = AccumulationKey(step: .initial, attempt: 1)
         var scales: [UInt8]
-        var maxima: [UInt8]
+        /// Lanes that have begun to add and have not ended.
+        var open: Set<Int> = []
         var reports: [Int: [UInt8]] = [:]
     }
 
     package let sums: IntVector
-    private let rule: ExactSums
-    private let tensors: [Range<Int>]
+    private let tensors: [TensorSums]
     private let state: Mutex<State>
 
     /// - Parameter tensors: the ranges of the tensors in the flat gradient; gaps are padding.
@@ -48,42 +49,75 @@ package final class LaneAccumulator: Sendable {
         precondition(
             tensors.allSatisfy { 0 <= $0.lowerBound && $0.upperBound <= elementCount },
             "a tensor reaches beyond \(elementCount) elements")
-        self.rule = rule
-        self.tensors = tensors
-        sums = IntVector(count: elementCount)
-        let zeros = [UInt8](repeating: 0, count: tensors.count)
-        state = Mutex(State(scales: zeros, maxima: zeros))
+        let sums = IntVector(count: elementCount)
+        self.sums = sums
+        self.tensors = tensors.map { TensorSums(rule: rule, sums: sums, range: $0) }
+        state = Mutex(State(scales: [UInt8](repeating: 0, count: tensors.count)))
     }
 
     /// Forgets all lanes and starts over for another (step, attempt).
     package func reset(for key: AccumulationKey, scales: [UInt8]) {
         precondition(scales.count == tensors.count, "\(scales.count) scales of \(tensors.count)")
         state.withLock { state in
-            sums.zero()
-            state = State(key: key, scales: scales, maxima: state.maxima.map { _ in 0 })
+            for (tensor, scale) in zip(tensors, scales) { tensor.reset(for: key, scale: scale) }
+            state = State(key: key, scales: scales)
         }
     }
 
     /// The scales that lanes of this execution use.
     package var scales: [UInt8] { state.withLock { $0.scales } }
 
-    /// Adds one lane; false, and nothing added, when the accumulator has moved on to another key
-    /// or holds the lane already.
-    ///
-    /// Shapes: gradient [elementCount].
-    package func add(
-        lane: Int, key: AccumulationKey, gradient: UnsafePointer<Float>, report: [UInt8]
-    ) -> Bool {
+    /// Begins to add a lane, which must then be closed; nil when the accumulator has moved on to
+    /// another key or has the lane already.
+    package func open(lane: Int, key: AccumulationKey) -> OpenLane? {
         state.withLock { state in
-            guard state.key == key, state.reports[lane] == nil else { return false }
-            for (index, range) in tensors.enumerated() {
-                let exponent = accord_quantise_add(
-                    gradient + range.lowerBound, sums.pointer + range.lowerBound, range.count,
-                    rule.inverseQuantum(remembered: state.scales[index]), rule.clampLimit)
-                state.maxima[index] = max(state.maxima[index], exponent)
+            guard state.key == key, state.reports[lane] == nil,
+                state.open.insert(lane).inserted
+            else { return nil }
+            return OpenLane(lane: lane, key: key, accumulator: self, tensorCount: tensors.count)
+        }
+    }
+
+    /// A lane that is adding its gradient. Every element comes at most once, in ascending order
+    /// inside each tensor; one that never comes is zero.
+    ///
+    /// Isolation: one lane thread.
+    package final class OpenLane {
+        private let lane: Int
+        private let key: AccumulationKey
+        private let accumulator: LaneAccumulator
+        /// Per tensor, where the next piece may start.
+        private var starts: [Int]
+
+        fileprivate init(
+            lane: Int, key: AccumulationKey, accumulator: LaneAccumulator, tensorCount: Int
+        ) {
+            self.lane = lane
+            self.key = key
+            self.accumulator = accumulator
+            starts = [Int](repeating: 0, count: tensorCount)
+        }
+
+        /// Adds a piece of a tensor; in vain when the accumulator has moved on.
+        ///
+        /// Shapes: gradient [elements.count].
+        /// - Parameter elements: counted from the start of the tensor.
+        package func add(_ gradient: UnsafePointer<Float>, tensor: Int, elements: Range<Int>) {
+            precondition(
+                elements.lowerBound >= starts[tensor],
+                "elements \(elements) of tensor \(tensor) after \(starts[tensor]) others")
+            starts[tensor] = elements.upperBound
+            accumulator.tensors[tensor].add(gradient, elements, key: key)
+        }
+
+        /// Ends the lane; false when the accumulator has moved on, so that nothing was added.
+        package func close(report: [UInt8]) -> Bool {
+            accumulator.state.withLock { state in
+                guard state.key == key else { return false }
+                state.open.remove(lane)
+                state.reports[lane] = report
+                return true
             }
-            state.reports[lane] = report
-            return true
         }
     }
 
@@ -95,11 +129,14 @@ package final class LaneAccumulator: Sendable {
     package var lanes: [Int] { state.withLock { $0.reports.keys.sorted() } }
 
     /// Maxima and reports for the all-reduce; the sums stay where they are.
+    /// - Precondition: no lane is open.
     package func contribution() -> Contribution {
         state.withLock { state in
+            precondition(state.open.isEmpty, "lanes \(state.open.sorted()) are still open")
             let reports = state.reports.sorted { $0.key < $1.key }
                 .map { LaneContribution(lane: $0.key, report: $0.value) }
-            return Contribution(key: state.key, maxima: state.maxima, reports: reports)
+            return Contribution(
+                key: state.key, maxima: tensors.map { $0.finish() }, reports: reports)
         }
     }
 }

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-import CKernels
 import Primitives
 
 /// The complete result of an all-reduce: all that a worker needs to apply a step.
@@ -24,13 +23,6 @@ package struct ReducedStep: Sendable {
         sums = exchanged.sums
         maxima = exchanged.maxima
         reports = exchanged.reports
-    }
-
-    /// The mean gradient of the elements in `range`. Shapes: target [range.count].
-    package func dequantise(
-        _ range: Range<Int>, factor: Float, into target: UnsafeMutablePointer<Float>
-    ) {
-        accord_dequantise(sums.pointer + range.lowerBound, target, range.count, factor)
     }
 
     /// The bytes with which a peer that missed the result is served.

@@ -60,7 +60,8 @@ struct VisionTower: Sendable {
     func callAsFunction(_ clips: [[UInt8]], _ context: ForwardContext) -> Variable {
         let frameCount = clips.reduce(0) { $0 + $1.count / frameBytes }
         let tape = context.tape
-        let pixels = tape.constant(patches(of: clips, frameCount, tape.arena))  // [F P, 3 p p]
+        let shape = [frameCount * patchCount, 3 * patchSize * patchSize]
+        let pixels = tape.productConstant(shape) { fill($0, with: clips) }  // [F P, 3 p p]
         let embedded = patchEmbedding(pixels, context)  // [F P, D]
         let withClass = tape.concatenateRows([context(classToken), embedded])  // [1 + F P, D]
         let length = patchCount + 1
@@ -77,9 +78,7 @@ struct VisionTower: Sendable {
     }
 
     /// Cuts frames into patches of normalised pixels, row by row: [F P, 3 p p].
-    private func patches(of clips: [[UInt8]], _ frameCount: Int, _ arena: Arena) -> Tensor {
-        let patchFloats = 3 * patchSize * patchSize
-        let patches = arena.allocate([frameCount * patchCount, patchFloats])
+    private func fill(_ patches: Tensor, with clips: [[UInt8]]) {
         var target = patches.data
         for clip in clips {
             precondition(
@@ -92,7 +91,6 @@ struct VisionTower: Sendable {
                 }
             }
         }
-        return patches
     }
 
     private func cut(

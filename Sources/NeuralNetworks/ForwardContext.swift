@@ -1,27 +1,46 @@
 // SPDX-License-Identifier: Apache-2.0
 import Autograd
+import CKernels
 import Primitives
 import Tensors
 
-/// One forward pass: a tape, the parameter vector it reads and the gradient vector it adds to.
+/// Takes gradients of parameters, each element once in a backward pass; the memory is only lent.
+package typealias ParameterSink = (
+    _ parameter: ParameterIndex, _ gradient: Tensor, _ elements: Range<Int>
+) -> Void
+
+/// One forward pass: a tape, the parameters that it reads and where their gradients go.
 package struct ForwardContext {
     package let tape: Tape
     private let layout: ParameterLayout
     private let parameters: LaneParameters
-    private let gradients: FloatVector?
+    private let sink: ParameterSink?
 
-    /// - Parameter gradients: nil for a pass that is not differentiated (the key encoder).
+    /// - Parameter sink: nil for a pass that is not differentiated (the key encoder).
     package init(
-        tape: Tape, layout: ParameterLayout, parameters: LaneParameters, gradients: FloatVector?
+        tape: Tape, layout: ParameterLayout, parameters: LaneParameters, sink: ParameterSink?
     ) {
-        let count = parameters.values.count
         precondition(
-            count == layout.elementCount && (gradients?.count ?? count) == count,
-            "\(count) parameters for a layout of \(layout.elementCount)")
+            parameters.values.count == layout.elementCount,
+            "\(parameters.values.count) parameters for a layout of \(layout.elementCount)")
         self.tape = tape
         self.layout = layout
         self.parameters = parameters
-        self.gradients = gradients
+        self.sink = sink
+    }
+
+    /// - Parameter gradients: laid out like the parameters; gradients are added to it.
+    package init(
+        tape: Tape, layout: ParameterLayout, parameters: LaneParameters, gradients: FloatVector?
+    ) {
+        self.init(
+            tape: tape, layout: layout, parameters: parameters,
+            sink: gradients.map { gradients in
+                { parameter, gradient, elements in
+                    let start = layout[parameter].offset + elements.lowerBound
+                    accord_add(gradients.pointer + start, gradient.data, elements.count)
+                }
+            })
     }
 
     /// In f32.
@@ -40,9 +59,9 @@ package struct ForwardContext {
         let rounded = parameters.rounded.map {
             BFloatTensor(data: $0.pointer + entry.offset, shape: entry.shape)
         }
-        let gradient = gradients.map {
-            Tensor(data: $0.pointer + entry.offset, shape: entry.shape)
+        let sink = sink.map { sink in
+            { (gradient: Tensor, elements: Range<Int>) in sink(parameter, gradient, elements) }
         }
-        return tape.parameter(value: value, rounded: rounded, gradient: gradient)
+        return tape.parameter(value: value, rounded: rounded, sink: sink)
     }
 }

@@ -17,7 +17,12 @@ package struct LayerNorm: Sendable {
         self.epsilon = epsilon
     }
 
-    package func callAsFunction(_ x: Variable, _ context: ForwardContext) -> Variable {
-        context.tape.layerNorm(x, scale: context(scale), bias: context(bias), epsilon: epsilon)
+    /// - Parameter feedsProducts: the result goes into products alone.
+    package func callAsFunction(
+        _ x: Variable, _ context: ForwardContext, feedsProducts: Bool = false
+    ) -> Variable {
+        context.tape.layerNorm(
+            x, scale: context(scale), bias: context(bias), epsilon: epsilon,
+            feedsProducts: feedsProducts)
     }
 }

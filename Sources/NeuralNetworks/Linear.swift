@@ -26,13 +26,16 @@ package struct Linear: Sendable {
             x, weight: context(weight), bias: context(bias), feedsProducts: feedsProducts)
     }
 
-    /// `gelu(x Wᵀ + b)`.
-    package func withGELU(_ x: Variable, _ context: ForwardContext) -> Variable {
-        context.tape.linearGELU(x, weight: context(weight), bias: context(bias))
+    /// `residual + x Wᵀ + b`.
+    package func callAsFunction(
+        _ x: Variable, onto residual: Variable, _ context: ForwardContext
+    ) -> Variable {
+        context.tape.linear(
+            x, weight: context(weight), bias: context(bias), residual: residual)
     }
 
-    /// `quickGELU(x Wᵀ + b)`.
-    package func withQuickGELU(_ x: Variable, _ context: ForwardContext) -> Variable {
-        context.tape.linearQuickGELU(x, weight: context(weight), bias: context(bias))
+    /// For an operation that has this layer inside.
+    func parameters(_ context: ForwardContext) -> Tape.LinearParameters {
+        (context(weight), context(bias))
     }
 }

@@ -28,13 +28,14 @@ package struct SelfAttention: Sendable {
         output = projection("output")
     }
 
+    /// `residual` + the attention of x.
     package func callAsFunction(
-        _ x: Variable, layout: SequenceLayout, _ context: ForwardContext
+        _ x: Variable, onto residual: Variable, layout: SequenceLayout, _ context: ForwardContext
     ) -> Variable {
         let mixed = context.tape.attention(
             query: query(x, context, feedsProducts: true),
             key: key(x, context, feedsProducts: true),
             value: value(x, context, feedsProducts: true), layout: layout, headCount: headCount)
-        return output(mixed, context)
+        return output(mixed, onto: residual, context)
     }
 }

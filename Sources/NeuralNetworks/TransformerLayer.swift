@@ -13,14 +13,6 @@ import Tensors
 package struct TransformerLayer: Sendable {
     package enum Normalization: Sendable { case pre, post }
 
-    /// Between the two matrices of the feed-forward network.
-    package enum Activation: Sendable {
-        /// With the exact error function.
-        case gelu
-        /// `x sigmoid(1.702 x)`, of CLIP.
-        case quickGELU
-    }
-
     package struct Configuration: Sendable, Equatable {
         package var width: Int
         package var headCount: Int
@@ -74,23 +66,24 @@ package struct TransformerLayer: Sendable {
     package func callAsFunction(
         _ x: Variable, layout: SequenceLayout, _ context: ForwardContext
     ) -> Variable {
-        let tape = context.tape
         switch normalization {
         case .post:
             let attended = attentionNorm(
-                tape.add(x, attention(x, layout: layout, context)), context)
-            return outputNorm(tape.add(attended, feedForward(attended, context)), context)
+                attention(x, onto: x, layout: layout, context), context)
+            return outputNorm(feedForward(attended, onto: attended, context), context)
         case .pre:
-            let attended = tape.add(
-                x, attention(attentionNorm(x, context), layout: layout, context))
-            return tape.add(attended, feedForward(outputNorm(attended, context), context))
+            let attended = attention(
+                attentionNorm(x, context, feedsProducts: true), onto: x, layout: layout, context)
+            return feedForward(
+                outputNorm(attended, context, feedsProducts: true), onto: attended, context)
         }
     }
 
-    private func feedForward(_ x: Variable, _ context: ForwardContext) -> Variable {
-        switch activation {
-        case .gelu: output(intermediate.withGELU(x, context), context)
-        case .quickGELU: output(intermediate.withQuickGELU(x, context), context)
-        }
+    private func feedForward(
+        _ x: Variable, onto residual: Variable, _ context: ForwardContext
+    ) -> Variable {
+        context.tape.feedForward(
+            x, first: intermediate.parameters(context), second: output.parameters(context),
+            activation: activation, residual: residual)
     }
 }

@@ -73,19 +73,17 @@ package struct AdamW: Sendable {
 
     /// Updates parameters, moments and followers; only entries that decay are decayed.
     ///
-    /// Shapes: parameters, gradient [layout.elementCount].
+    /// Shapes: parameters [layout.elementCount], gradient [range.count].
     /// - Parameter range: elements to update; several threads may update ranges of their own.
     package func update(
-        _ parameters: FloatVector, gradient: FloatVector, layout: ParameterLayout,
-        _ update: Update, in range: Range<Int>? = nil
+        _ parameters: FloatVector, gradient: UnsafePointer<Float>, layout: ParameterLayout,
+        _ update: Update, in range: Range<Int>
     ) {
         precondition(update.number > 0, "updates are counted from 1")
         precondition(
-            [parameters, gradient, firstMoment, secondMoment].allSatisfy {
-                $0.count == layout.elementCount
-            },
-            "\(parameters.count) parameters, \(gradient.count) gradient elements and "
-                + "\(firstMoment.count) moments for \(layout.elementCount) elements")
+            [parameters, firstMoment, secondMoment].allSatisfy { $0.count == layout.elementCount },
+            "\(parameters.count) parameters and \(firstMoment.count) moments for "
+                + "\(layout.elementCount) elements")
         var constants = AccordAdamW(
             learning_rate: update.learningRate, weight_decay: 0, beta1: configuration.beta1,
             beta2: configuration.beta2, epsilon: configuration.epsilon,
@@ -93,12 +91,13 @@ package struct AdamW: Sendable {
             correction2: Self.correction(configuration.beta2, update.number),
             gradient_scale: update.gradientScale)
         for entry in layout.entries {
-            let part = entry.range.clamped(to: range ?? 0..<layout.elementCount)
+            let part = entry.range.clamped(to: range)
             guard !part.isEmpty else { continue }
             constants.weight_decay = entry.decays ? configuration.weightDecay : 0
             let start = part.lowerBound
             accord_adamw(
-                constants, followers.kernelArguments(from: start), gradient.pointer + start,
+                constants, followers.kernelArguments(from: start),
+                gradient + (start - range.lowerBound),
                 parameters.pointer + start, firstMoment.pointer + start,
                 secondMoment.pointer + start, part.count)
         }

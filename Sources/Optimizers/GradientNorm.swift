@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 import CKernels
-import Tensors
 
 /// The Euclidean norm of a gradient, accumulated in double precision.
 ///
@@ -9,26 +8,28 @@ import Tensors
 package struct GradientNorm: Sendable {
     package static let blockElements = 1 << 16
 
-    private let gradient: FloatVector
+    /// Of the whole gradient.
+    private let elementCount: Int
 
-    package init(_ gradient: FloatVector) { self.gradient = gradient }
+    package init(elementCount: Int) { self.elementCount = elementCount }
 
     package var blockCount: Int {
-        (gradient.count + Self.blockElements - 1) / Self.blockElements
+        (elementCount + Self.blockElements - 1) / Self.blockElements
     }
 
-    /// Of one block, in 0..<blockCount. Isolation: any thread.
-    package func sumOfSquares(ofBlock block: Int) -> Double {
+    /// The elements of a block, in 0..<blockCount.
+    package func elements(ofBlock block: Int) -> Range<Int> {
         let start = block * Self.blockElements
-        return accord_sum_of_squares(
-            gradient.pointer + start, min(Self.blockElements, gradient.count - start))
+        return start..<min(elementCount, start + Self.blockElements)
+    }
+
+    /// Of the elements of one block. Isolation: any thread.
+    package func sumOfSquares(_ gradient: UnsafePointer<Float>, ofBlock block: Int) -> Double {
+        accord_sum_of_squares(gradient, elements(ofBlock: block).count)
     }
 
     /// - Parameter sums: of all blocks in order.
-    package static func norm(_ sums: some Sequence<Double>) -> Double {
+    package func norm(_ sums: some Sequence<Double>) -> Double {
         sums.reduce(0, +).squareRoot()
     }
-
-    /// On the calling thread.
-    package var value: Double { Self.norm((0..<blockCount).map(sumOfSquares)) }
 }

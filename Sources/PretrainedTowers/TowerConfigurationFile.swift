@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Autograd
 import Models
 import NeuralNetworks
 import WeightFiles

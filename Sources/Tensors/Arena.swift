@@ -47,18 +47,38 @@ package final class Arena {
         return Tensor(data: start, shape: shape)
     }
 
+    package func copy(_ tensor: Tensor) -> Tensor {
+        let result = allocate(tensor.shape)
+        result.data.update(from: tensor.data, count: tensor.count)
+        return result
+    }
+
     package func allocateZeroed(_ shape: [Int]) -> Tensor {
         let tensor = allocate(shape)
         tensor.data.update(repeating: 0, count: tensor.count)
         return tensor
     }
 
-    /// Takes everything back; tensors handed out before must not be used any more.
-    package func reset() {
-        chunkIndex = 0
-        usedFloats = 0
-        fullFloats = 0
+    /// A place to go back to.
+    package struct Mark {
+        fileprivate let chunkIndex: Int
+        fileprivate let usedFloats: Int
+        fileprivate let fullFloats: Int
     }
+
+    package var mark: Mark {
+        Mark(chunkIndex: chunkIndex, usedFloats: usedFloats, fullFloats: fullFloats)
+    }
+
+    /// Takes back what was handed out after the mark; those tensors must not be used any more.
+    package func rewind(to mark: Mark) {
+        chunkIndex = mark.chunkIndex
+        usedFloats = mark.usedFloats
+        fullFloats = mark.fullFloats
+    }
+
+    /// Takes everything back.
+    package func reset() { rewind(to: Mark(chunkIndex: 0, usedFloats: 0, fullFloats: 0)) }
 
     private func grow(by floatCount: Int) {
         let memory = UnsafeMutableRawPointer.allocate(

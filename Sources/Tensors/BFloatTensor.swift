@@ -30,6 +30,26 @@ package struct BFloatTensor {
     package var columnCount: Int { shape.dropFirst().reduce(1, *) }
 }
 
+/// A tensor in the precision of products.
+package enum EitherTensor {
+    case f32(Tensor)
+    case bf16(BFloatTensor)
+
+    package var shape: [Int] {
+        switch self {
+        case .f32(let tensor): tensor.shape
+        case .bf16(let tensor): tensor.shape
+        }
+    }
+
+    package var matrix: Matrix {
+        switch self {
+        case .f32(let tensor): Matrix(tensor)
+        case .bf16(let tensor): Matrix(tensor)
+        }
+    }
+}
+
 /// A flat, 64-byte aligned vector of bfloat16 numbers that owns its memory: the weights that lanes
 /// read, beside the f32 vector of which it is the rounded copy.
 // Sendable: as `FloatVector`, whose owner rounds into it while no lane runs.
@@ -81,6 +101,14 @@ extension Arena {
         let memory = UnsafeMutableRawPointer(allocate([(count + 1) / 2]).data)
         return BFloatTensor(
             data: memory.bindMemory(to: UInt16.self, capacity: max(1, count)), shape: shape)
+    }
+
+    /// Uninitialised memory, 64-byte aligned.
+    package func allocate(_ shape: [Int], _ precision: Precision) -> EitherTensor {
+        switch precision {
+        case .f32: .f32(allocate(shape))
+        case .bf16: .bf16(allocateBFloat(shape))
+        }
     }
 
     /// The same numbers, rounded.

@@ -46,9 +46,8 @@ package struct Matrix {
             rows.upperBound <= rowCount && columns.upperBound <= columnCount,
             "rows \(rows), columns \(columns) of [\(rowCount), \(columnCount)]")
         let offset = rows.lowerBound * leadingDimension + columns.lowerBound
-        let bytes = element == .f32 ? MemoryLayout<Float>.size : MemoryLayout<UInt16>.size
         return Matrix(
-            address: address + offset * bytes, element: element, rowCount: rows.count,
+            address: address + offset * elementBytes, element: element, rowCount: rows.count,
             columnCount: columns.count, leadingDimension: leadingDimension)
     }
 
@@ -63,10 +62,29 @@ package struct Matrix {
         self.leadingDimension = leadingDimension
     }
 
+    var elementBytes: Int {
+        element == .f32 ? MemoryLayout<Float>.size : MemoryLayout<UInt16>.size
+    }
+
     /// - Precondition: the elements are f32.
     package var data: UnsafeMutablePointer<Float> {
         precondition(element == .f32, "a matrix of bfloat16 numbers is read as f32")
         return address.assumingMemoryBound(to: Float.self)
+    }
+}
+
+extension Arena {
+    /// The same numbers without gaps between the rows.
+    package func copy(_ matrix: Matrix) -> Matrix {
+        let (rows, columns) = (matrix.rowCount, matrix.columnCount)
+        let result = allocate([rows, columns], matrix.element).matrix
+        let bytes = columns * matrix.elementBytes
+        for row in 0..<rows {
+            (result.address + row * bytes).copyMemory(
+                from: matrix.address + row * matrix.leadingDimension * matrix.elementBytes,
+                byteCount: bytes)
+        }
+        return result
     }
 }
 
@@ -108,13 +126,14 @@ package func multiply(
         .init(left: left, right: right, bias: nil, target: target, scale: scale, keep: keep))
 }
 
-/// target = left * right + bias; the bias has one number per column.
+/// target = left * right + bias + keep * target; the bias has one number per column.
 package func multiply(
-    _ left: Factor, _ right: Factor, bias: Tensor, into target: Matrix
+    _ left: Factor, _ right: Factor, bias: Tensor?, into target: Matrix, keep: Float = 0
 ) {
     precondition(
-        bias.count == target.columnCount, "\(bias.count) biases of \(target.columnCount) columns")
-    run(.init(left: left, right: right, bias: bias.data, target: target, scale: 1, keep: 0))
+        bias.map { $0.count == target.columnCount } ?? true,
+        "\(bias?.count ?? 0) biases of \(target.columnCount) columns")
+    run(.init(left: left, right: right, bias: bias?.data, target: target, scale: 1, keep: keep))
 }
 
 private func run(_ product: MatrixBackend.Product) {

@@ -37,18 +37,21 @@ struct LaneComputation {
         var tape: Tape { context.tape }
     }
 
-    /// Adds the gradient to `workspace.gradient`, which is zero at the start.
-    func run(_ microbatch: Microbatch, _ workspace: LaneWorkspace) -> LaneReport {
+    /// - Parameter arena: is reset; all memory comes from it.
+    func run(
+        _ microbatch: Microbatch, _ arena: Arena, _ sink: @escaping ParameterSink
+    ) -> LaneReport {
+        arena.reset()
         var report = LaneReport()
         report.clipIndices = microbatch.rows.map(\.clipIndex)
         let rows = LaneRows(microbatch.rows)
-        let keys = encodeKeys(rows, workspace.arena)
+        let keys = encodeKeys(rows, arena)
         if let keys {
             report.textKeys = LaneKeys.entries(of: keys.text, rows.textClipIndices)
             report.videoKeys = LaneKeys.entries(of: keys.video, rows.videoClipIndices)
         }
         let masked = chooseTokens(rows, microbatch)
-        guard let pass = encodeQueries(rows, masked, workspace) else { return report }
+        guard let pass = encodeQueries(rows, masked, arena, sink) else { return report }
         var terms: [(value: Variable, weight: Float)] = []
         if !masked.chosen.isEmpty {
             terms.append(maskedLanguageTerm(masked, pass, microbatch, &report))
@@ -64,11 +67,7 @@ struct LaneComputation {
 
     private func encodeKeys(_ rows: LaneRows, _ arena: Arena) -> LaneKeys? {
         guard aligns, !rows.isEmpty else { return nil }
-        let context = ForwardContext(
-            tape: Tape(
-                arena: arena, recordsGradients: false, precision: keyParameters.precision),
-            layout: model.layout, parameters: keyParameters, gradients: nil)
-        return LaneKeys(rows, model, context)
+        return LaneKeys(rows, model, keyParameters, arena)
     }
 
     private func chooseTokens(
@@ -85,14 +84,14 @@ struct LaneComputation {
     /// One pass over all views that a loss needs; nil if none does.
     private func encodeQueries(
         _ rows: LaneRows, _ masked: MaskedLanguageObjective.MaskedTexts,
-        _ workspace: LaneWorkspace
+        _ arena: Arena, _ sink: @escaping ParameterSink
     ) -> QueryPass? {
         let pairs = rows.pairs
         guard !masked.texts.isEmpty || (aligns && !pairs.isEmpty) else { return nil }
         let context = ForwardContext(
             tape: Tape(
-                arena: workspace.arena, recordsGradients: true, precision: parameters.precision),
-            layout: model.layout, parameters: parameters, gradients: workspace.gradient)
+                arena: arena, recordsGradients: true, precision: parameters.precision),
+            layout: model.layout, parameters: parameters, sink: sink)
         var texts = masked.texts
         var views = texts.indices.map { SingleStreamModel.View(text: $0) }
         // Each clip goes through the vision tower once, whatever the number of its views.

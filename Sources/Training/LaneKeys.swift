@@ -12,11 +12,26 @@ struct LaneKeys {
     /// [clips, D]
     let video: Tensor
 
-    /// Runs the key encoder, without a tape, over every text and every clip alone.
-    init(_ rows: LaneRows, _ model: SingleStreamModel, _ context: ForwardContext) {
+    /// Runs the key encoder over every text and every clip alone; only the vectors stay in the
+    /// arena.
+    init(
+        _ rows: LaneRows, _ model: SingleStreamModel, _ parameters: LaneParameters,
+        _ arena: Arena
+    ) {
+        func allocate(_ count: Int) -> Tensor {
+            arena.allocate([count, model.configuration.projectionWidth])
+        }
+        text = allocate(rows.texts.count)
+        video = allocate(rows.clips.count)
+        let mark = arena.mark
+        defer { arena.rewind(to: mark) }
+        let context = ForwardContext(
+            tape: Tape(arena: arena, recordsGradients: false, precision: parameters.precision),
+            layout: model.layout, parameters: parameters, sink: nil)
         let vectors = model.encodeApart(texts: rows.texts, clips: rows.clips, context)
-        text = vectors.text.value
-        video = vectors.video.value
+        for (target, source) in [(text, vectors.text.value), (video, vectors.video.value)] {
+            target.data.update(from: source.data, count: target.count)
+        }
     }
 
     /// The keys of the pairs' other view, in the order of the pairs. Shapes: -> [pairs, D].

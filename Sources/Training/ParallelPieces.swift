@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Dispatch
+import Tensors
 
 /// Work on all elements of long vectors, cut into pieces that threads take in turn.
 ///
@@ -9,15 +10,19 @@ struct ParallelPieces: Sendable {
     /// The caller and as many helpers as make up this number.
     let threadCount: Int
 
+    /// - Parameter scratchCount: floats of memory that every thread has for itself.
     /// - Parameter body: gets 0..<count, each once, from several threads.
-    func forEach(_ count: Int, _ body: @Sendable (Int) -> Void) {
-        let threads = min(threadCount, count)
-        guard threads > 1 else {
-            for index in 0..<count { body(index) }
-            return
-        }
+    func forEach(
+        _ count: Int, scratchCount: Int,
+        _ body: @Sendable (Int, UnsafeMutablePointer<Float>) -> Void
+    ) {
+        let threads = max(1, min(threadCount, count))
         DispatchQueue.concurrentPerform(iterations: threads) { thread in
-            for index in stride(from: thread, to: count, by: threads) { body(index) }
+            let scratch = FloatVector(count: scratchCount)
+            for index in stride(from: thread, to: count, by: threads) {
+                body(index, scratch.pointer)
+            }
+            withExtendedLifetime(scratch) {}
         }
     }
 }

@@ -7,7 +7,6 @@ import NeuralNetworks
 import Objectives
 import Optimizers
 import Primitives
-import Synchronization
 import Tensors
 
 /// One worker's full copy of the trained state: parameters, moments, key encoder, memory banks,
@@ -34,7 +33,6 @@ package final class Replica: @unchecked Sendable {
     package internal(set) var videoBank: MemoryBank
     let maskedLanguage: MaskedLanguageObjective
     private let schedule: LearningRateSchedule
-    private let gradient: FloatVector
     /// How many threads apply a step; never changes the result.
     package var threadCount = 1
     package internal(set) var appliedStep = Step.initial
@@ -58,7 +56,6 @@ package final class Replica: @unchecked Sendable {
         let count = model.layout.elementCount
         parameters = FloatVector(count: count)
         keyParameters = FloatVector(count: count)
-        gradient = FloatVector(count: count)
         rounded =
             configuration.precision == .bf16
             ? (BFloatVector(count: count), BFloatVector(count: count)) : nil
@@ -104,8 +101,6 @@ package final class Replica: @unchecked Sendable {
 
     package var elementCount: Int { model.layout.elementCount }
 
-    package func makeWorkspace() -> LaneWorkspace { LaneWorkspace(elementCount: elementCount) }
-
     package func makeAccumulator() -> LaneAccumulator {
         LaneAccumulator(
             rule: rule, tensors: model.layout.entries.map(\.range), elementCount: elementCount)
@@ -115,18 +110,18 @@ package final class Replica: @unchecked Sendable {
     ///
     /// - Returns: false when the accumulator has moved on to another execution meanwhile.
     package func computeLane(
-        _ microbatch: Microbatch, key: AccumulationKey, workspace: LaneWorkspace,
+        _ microbatch: Microbatch, key: AccumulationKey, arena: Arena,
         accumulator: LaneAccumulator
     ) -> Bool {
-        workspace.reset()
+        guard let lane = accumulator.open(lane: microbatch.lane, key: key) else { return false }
         let computation = LaneComputation(
             configuration: configuration, model: model, parameters: laneParameters,
             keyParameters: laneKeyParameters, textBank: textBank, videoBank: videoBank,
             maskedLanguage: maskedLanguage)
-        let report = computation.run(microbatch, workspace)
-        return accumulator.add(
-            lane: microbatch.lane, key: key, gradient: workspace.gradient.pointer,
-            report: report.encode())
+        let report = computation.run(microbatch, arena) { parameter, gradient, elements in
+            lane.add(gradient.data, tensor: parameter.index, elements: elements)
+        }
+        return lane.close(report: report.encode())
     }
 
     /// Applies the complete result of a step; every replica does it alike.
@@ -197,50 +192,23 @@ package final class Replica: @unchecked Sendable {
         return reports
     }
 
-    /// Parameters, moments, key encoder and rounded copies, in two passes over memory: the norm of
-    /// the whole gradient decides how much of it counts.
+    /// Parameters, moments, key encoder and rounded copies.
     private func update(_ reduced: ReducedStep, _ summary: inout StepSummary) {
-        let norm = dequantise(reduced)
+        let application = GradientApplication(
+            sums: reduced.sums, scales: reduced.scales, rule: rule, layout: model.layout,
+            threadCount: threadCount)
+        let norm = application.norm()
         let largest = Double(configuration.optimizer.gradientNormMax)
         updateCount += 1
         let rate = schedule.rate(at: updateCount)
-        let update = AdamW.Update(
-            number: updateCount, learningRate: rate,
-            gradientScale: norm > largest ? Float(largest / norm) : 1)
-        forEachPiece { [optimizer, parameters, gradient, model] range in
-            optimizer.update(
-                parameters, gradient: gradient, layout: model.layout, update, in: range)
-        }
+        application.update(
+            parameters, with: optimizer,
+            .init(
+                number: updateCount, learningRate: rate,
+                gradientScale: norm > largest ? Float(largest / norm) : 1))
         scales = rule.remembered(after: reduced.scales, maxima: reduced.maxima)
         summary.gradientNorm = norm
         summary.learningRate = rate
-    }
-
-    /// Fills `gradient` with the mean of the lanes and returns its norm.
-    private func dequantise(_ reduced: ReducedStep) -> Double {
-        let factors = reduced.scales.map { rule.meanFactor(remembered: $0) }
-        let norm = GradientNorm(gradient)
-        let sums = Mutex([Double](repeating: 0, count: norm.blockCount))
-        forEachPiece { [gradient, model] range in
-            for (index, entry) in model.layout.entries.enumerated() {
-                let part = entry.range.clamped(to: range)
-                guard !part.isEmpty else { continue }
-                reduced.dequantise(
-                    part, factor: factors[index], into: gradient.pointer + part.lowerBound)
-            }
-            let block = range.lowerBound / GradientNorm.blockElements
-            let sum = norm.sumOfSquares(ofBlock: block)
-            sums.withLock { $0[block] = sum }
-        }
-        return GradientNorm.norm(sums.withLock { $0 })
-    }
-
-    private func forEachPiece(_ body: @Sendable (Range<Int>) -> Void) {
-        let size = GradientNorm.blockElements
-        let count = elementCount
-        ParallelPieces(threadCount: threadCount).forEach((count + size - 1) / size) { piece in
-            body(piece * size..<min(count, (piece + 1) * size))
-        }
     }
 
     private func summarise(_ reports: [LaneReport]) -> StepSummary {

@@ -58,24 +58,21 @@ struct GradientCheck {
         let arena = Arena(chunkFloats: 1 << 12)
         defer { withExtendedLifetime(arena) {} }
         let tape = Tape(arena: arena, recordsGradients: true, precision: precision)
-        let variables = zip(operation.shapes, inputs).map { shape, values in
-            let value = arena.allocate(shape)
-            let gradient = arena.allocate(shape)
-            for (index, number) in values.enumerated() {
-                value.data[index] = number
-                gradient.data[index] = 1
+        let gradients = operation.shapes.map(arena.allocate)
+        let variables = operation.shapes.indices.map { index in
+            let value = arena.allocate(operation.shapes[index])
+            for (position, number) in inputs[index].enumerated() {
+                value.data[position] = number
+                gradients[index].data[position] = 1
             }
-            return tape.parameter(value: value, gradient: gradient)
+            return tape.parameter(value: value, gradient: gradients[index])
         }
         let output = operation.forward(tape, variables)
         let weights = arena.allocate([1, cotangent.count])
         for (index, number) in cotangent.enumerated() { weights.data[index] = number }
         tape.backward(
             from: tape.linear(output.flattened, weight: tape.constant(weights), bias: nil))
-        return (
-            output.numbers,
-            variables.map { ($0.gradient?.elements).map { $0.map { $0 - 1 } } ?? [] }
-        )
+        return (output.numbers, gradients.map { $0.elements.map { $0 - 1 } })
     }
 
     private func difference(_ inputs: [[Double]], _ index: Int) -> [Double] {

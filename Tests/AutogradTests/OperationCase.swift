@@ -29,7 +29,8 @@ struct OperationCase: Sendable, CustomTestStringConvertible {
 extension OperationCase {
     /// Every operation, every input of which has a gradient that is not zero.
     static let all: [OperationCase] =
-        [linear, linearWithoutBias, linearGELU, linearQuickGELU, gelu, combineRows]
+        [linear, linearWithoutBias, linearOntoResidual, gelu, combineRows, sharedWeight]
+        + [feedForward(.gelu), feedForward(.quickGELU)]
         + [add, addToItself, narrowNorm, wideNorm]
         + [attention([5], headCount: 1), attention([3, 0, 1, 20], headCount: 2), selfAttention]
         + [embedding, gatherRows, concatenateRows, meanPool([2, 0, 3]), normalizeRows]
@@ -37,7 +38,7 @@ extension OperationCase {
 
     /// Shapes at the border, whose gradients may be empty.
     static let borders: [OperationCase] =
-        [linearOf(rows: 0), linearOf(rows: 1), linearGELUOf(rows: 0), linearQuickGELUOf(rows: 0)]
+        [linearOf(rows: 0), linearOf(rows: 1), feedForward(.gelu, rows: 0)]
         + [attention([], headCount: 2)]
         + [attention([0, 0], headCount: 2), attention([1], headCount: 4), meanPool([])]
         + [meanPool([0, 0]), meanPool([1])]
@@ -57,21 +58,34 @@ extension OperationCase {
         Oracle.linear($0[0], $0[1], nil, input: 2)
     }
 
-    static let linearGELU = linearGELUOf(rows: 3)
-    static func linearGELUOf(rows: Int) -> OperationCase {
-        OperationCase("linearGELU of \(rows) rows", [[rows, 4], [19, 4], [19]]) { tape, x in
-            tape.linearGELU(x[0], weight: x[1], bias: x[2])
-        } oracle: {
-            Oracle.gelu(Oracle.linear($0[0], $0[1], $0[2], input: 4))
-        }
+    static let linearOntoResidual = OperationCase(
+        "linear onto a residual", [[3, 4], [5, 4], [5], [3, 5]]
+    ) {
+        $0.linear($1[0], weight: $1[1], bias: $1[2], residual: $1[3])
+    } oracle: {
+        zip($0[3], Oracle.linear($0[0], $0[1], $0[2], input: 4)).map { $0 + $1 }
     }
 
-    static let linearQuickGELU = linearQuickGELUOf(rows: 3)
-    static func linearQuickGELUOf(rows: Int) -> OperationCase {
-        OperationCase("linearQuickGELU of \(rows) rows", [[rows, 4], [19, 4], [19]]) { tape, x in
-            tape.linearQuickGELU(x[0], weight: x[1], bias: x[2])
+    /// A table that gives rows and decodes them, like a word embedding.
+    static let sharedWeight = OperationCase("one weight, two uses", [[5, 3]]) { tape, x in
+        tape.linear(
+            tape.embedding(table: x[0], indices: [4, 1, 4]), weight: x[0], bias: nil)
+    } oracle: {
+        Oracle.linear(Oracle.gather($0[0], width: 3, [4, 1, 4]), $0[0], nil, input: 3)
+    }
+
+    static func feedForward(_ activation: Activation, rows: Int = 3) -> OperationCase {
+        OperationCase(
+            "feedForward with \(activation) of \(rows) rows",
+            [[rows, 4], [19, 4], [19], [5, 19], [5], [rows, 5]]
+        ) { tape, x in
+            tape.feedForward(
+                x[0], first: (x[1], x[2]), second: (x[3], x[4]), activation: activation,
+                residual: x[5])
         } oracle: {
-            Oracle.quickGELU(Oracle.linear($0[0], $0[1], $0[2], input: 4))
+            let hidden = Oracle.linear($0[0], $0[1], $0[2], input: 4)
+            let activated = activation == .gelu ? Oracle.gelu(hidden) : Oracle.quickGELU(hidden)
+            return zip($0[5], Oracle.linear(activated, $0[3], $0[4], input: 19)).map { $0 + $1 }
         }
     }
 

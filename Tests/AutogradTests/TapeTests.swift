@@ -11,9 +11,13 @@ struct TapeTests {
         return tensor
     }
 
-    private func leaf(_ values: [Float], _ shape: [Int], _ tape: Tape) -> Variable {
-        tape.parameter(
-            value: tensor(values, shape, tape.arena), gradient: tape.arena.allocateZeroed(shape))
+    private func leaf(
+        _ values: [Float], _ shape: [Int], _ tape: Tape
+    ) -> (variable: Variable, gradient: Tensor) {
+        let gradient = tape.arena.allocateZeroed(shape)
+        return (
+            tape.parameter(value: tensor(values, shape, tape.arena), gradient: gradient), gradient
+        )
     }
 
     private func numbers(_ shape: [Int], seed: UInt64) -> [Float] {
@@ -29,7 +33,7 @@ struct TapeTests {
         defer { withExtendedLifetime(arena) {} }
         let tape = Tape(arena: arena, recordsGradients: recording)
         let inputs = operation.shapes.enumerated().map {
-            leaf(numbers($0.element, seed: UInt64($0.offset)), $0.element, tape)
+            leaf(numbers($0.element, seed: UInt64($0.offset)), $0.element, tape).variable
         }
         let before = arena.peakBytes
         let output = operation.forward(tape, inputs)
@@ -56,7 +60,7 @@ struct TapeTests {
             defer { withExtendedLifetime(arena) {} }
             let tape = Tape(arena: arena, recordsGradients: recording)
             let shape = [40, 25]
-            var x = leaf(numbers(shape, seed: 1), shape, tape)
+            var x = leaf(numbers(shape, seed: 1), shape, tape).variable
             for _ in 0..<links { x = tape.gelu(x) }
             if recording { backward(from: x, tape) }
             return arena.peakBytes
@@ -88,17 +92,48 @@ struct TapeTests {
     @Test func theGradientOfAValueUsedTwiceIsTheSum() {
         let tape = Tape(arena: Arena(), recordsGradients: true)
         defer { withExtendedLifetime(tape) {} }
-        let x = leaf([2], [1], tape)
+        let (x, gradient) = leaf([2], [1], tape)
 
         tape.backward(from: tape.weightedSum([(x, 3), (tape.weightedSum([(x, 5)]), 7)]))
 
-        #expect(x.gradient?.data[0] == 38)
+        #expect(gradient.data[0] == 38)
+    }
+
+    /// Element ranges of the pieces in which the gradient of a weight [rows, 128] comes.
+    private func pieces(rows: Int, uses: Int) -> [Range<Int>] {
+        let tape = Tape(arena: Arena(), recordsGradients: true)
+        defer { withExtendedLifetime(tape) {} }
+        let value = tensor(numbers([rows, 128], seed: 2), [rows, 128], tape.arena)
+        var pieces: [Range<Int>] = []
+        let terms = (0..<uses).map { use in
+            let weight = tape.parameter(value: value) { gradient, elements in
+                precondition(gradient.count == elements.count)
+                pieces.append(elements)
+            }
+            let x = tape.constant(tensor(numbers([2, 128], seed: 3), [2, 128], tape.arena))
+            let y = tape.meanPool(
+                tape.linear(x, weight: weight, bias: nil), layout: SequenceLayout(lengths: [2]))
+            let ones = tensor([Float](repeating: 1, count: rows), [1, rows], tape.arena)
+            let sum = tape.linear(y, weight: tape.constant(ones), bias: nil)
+            return (sum.reshaped([1]), Float(1))
+        }
+        tape.backward(from: tape.weightedSum(terms))
+        return pieces
+    }
+
+    /// However often a weight is used, each element of its gradient comes once.
+    @Test(arguments: [1, 2, 3], [1, 2047, 2048, 2049, 5000])
+    func theGradientOfAParameterComesOnceInAscendingPieces(uses: Int, rows: Int) {
+        let pieces = pieces(rows: rows, uses: uses)
+
+        #expect(pieces.flatMap(Array.init) == Array(0..<rows * 128))
+        #expect(rows <= 2048 || pieces.count > 1)
     }
 
     @Test func aZeroRowStaysZeroWhenNormalized() {
         let tape = Tape(arena: Arena(), recordsGradients: true)
         defer { withExtendedLifetime(tape) {} }
-        let x = leaf([0, 0, 3, 4], [2, 2], tape)
+        let x = leaf([0, 0, 3, 4], [2, 2], tape).variable
         let y = tape.normalizeRows(x)
 
         #expect(Array(y.value.elements) == [0, 0, 0.6, 0.8])
@@ -110,11 +145,11 @@ struct TapeTests {
             defer { withExtendedLifetime(tape) {} }
             var values = numbers([3, 4], seed: 9)
             values.replaceSubrange(4..<8, with: [Float](repeating: secondQuery, count: 4))
-            let queries = leaf(values, [3, 4], tape)
+            let (queries, gradient) = leaf(values, [3, 4], tape)
             tape.backward(
                 from: tape.contrastiveCrossEntropy(
                     queries, ContrastiveCase.candidates(tape.arena)))
-            return (queries.gradient?.elements).map { $0.map(\.bitPattern) } ?? []
+            return gradient.elements.map(\.bitPattern)
         }
         let usual = gradient(secondQuery: 0.5)
 
@@ -126,12 +161,12 @@ struct TapeTests {
     @Test func aNotANumberSpreadsToTheLossAndTheGradient() {
         let tape = Tape(arena: Arena(), recordsGradients: true)
         defer { withExtendedLifetime(tape) {} }
-        let logits = leaf([1, .nan, 0.5], [1, 3], tape)
+        let (logits, gradient) = leaf([1, .nan, 0.5], [1, 3], tape)
         let loss = tape.softmaxCrossEntropy(logits: logits, targets: [0], weights: [1])
         tape.backward(from: loss)
 
         #expect(loss.value.data[0].isNaN)
-        #expect((logits.gradient?.elements).map { $0.allSatisfy(\.isNaN) } == true)
+        #expect(gradient.elements.allSatisfy { $0.isNaN })
     }
 
     @Test func sequencesLieOneAfterTheOther() {

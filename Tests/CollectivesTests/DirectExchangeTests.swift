@@ -172,6 +172,18 @@ import Testing
 
         accumulator.reset(for: later, scales: [149])
         #expect(accumulator.lanes.isEmpty)
+        _ = accumulator.contribution()
         #expect(Array(accumulator.sums.elements) == [0, 0])
+    }
+}
+
+extension LaneAccumulator {
+    /// Adds a lane whose gradient is one tensor in one piece.
+    fileprivate func add(
+        lane: Int, key: AccumulationKey, gradient: [Float], report: [UInt8]
+    ) -> Bool {
+        guard let lane = open(lane: lane, key: key) else { return false }
+        lane.add(gradient, tensor: 0, elements: 0..<gradient.count)
+        return lane.close(report: report)
     }
 }

@@ -60,9 +60,9 @@ struct LayerRun {
         let context = ForwardContext(
             tape: tape, layout: layout, parameters: parameters, gradients: gradients)
         let shape = [fixture.input.count / fixture.width, fixture.width]
+        let inputGradient = arena.allocateZeroed(shape)
         let input = tape.parameter(
-            value: Self.tensor(fixture.input, shape, arena),
-            gradient: arena.allocateZeroed(shape))
+            value: Self.tensor(fixture.input, shape, arena), gradient: inputGradient)
         let result = layer(input, layout: SequenceLayout(lengths: fixture.lengths), context)
         let flat = result.reshaped([1, result.value.count])
         let weights = tape.constant(Self.tensor(fixture.cotangent, [1, flat.value.count], arena))
@@ -70,7 +70,7 @@ struct LayerRun {
 
         self.layout = layout
         output = Array(result.value.elements)
-        inputGradient = (input.gradient?.elements).map(Array.init) ?? []
+        self.inputGradient = Array(inputGradient.elements)
         parameterGradients = gradients
     }
 

@@ -41,10 +41,11 @@ struct AdamWTests {
         for (index, update) in fixture.updates.enumerated() {
             fill(gradient, update.gradients)
             optimizer.update(
-                parameters, gradient: gradient, layout: layout,
+                parameters, gradient: gradient.pointer, layout: layout,
                 .init(
                     number: UInt64(index + 1), learningRate: Float(update.learningRate),
-                    gradientScale: Float(update.gradientScale)))
+                    gradientScale: Float(update.gradientScale)),
+                in: 0..<layout.elementCount)
             for (entry, expected) in zip(layout.entries, update.parameters) {
                 for (position, value) in expected.enumerated() {
                     let error = abs(parameters.pointer[entry.offset + position] - Float(value))
@@ -70,8 +71,8 @@ struct AdamWTests {
         gradient.pointer.update(repeating: 1, count: gradient.count)
         let optimizer = optimizer()
         optimizer.update(
-            parameters, gradient: gradient, layout: layout,
-            .init(number: 1, learningRate: 0.1, gradientScale: 1))
+            parameters, gradient: gradient.pointer, layout: layout,
+            .init(number: 1, learningRate: 0.1, gradientScale: 1), in: 0..<layout.elementCount)
 
         let padding = Array(20..<32) + Array(37..<48)
         for vector in [parameters, optimizer.firstMoment, optimizer.secondMoment] {
@@ -87,8 +88,9 @@ struct AdamWTests {
             fill(parameters, fixture.start)
             fill(gradient, fixture.updates[0].gradients)
             optimizer().update(
-                parameters, gradient: gradient, layout: layout,
-                .init(number: 1000, learningRate: 0.01, gradientScale: 0.5))
+                parameters, gradient: gradient.pointer, layout: layout,
+                .init(number: 1000, learningRate: 0.01, gradientScale: 0.5),
+                in: 0..<layout.elementCount)
             return parameters.elements.map(\.bitPattern)
         }
         #expect(bits() == bits())

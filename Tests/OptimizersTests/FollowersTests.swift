@@ -47,7 +47,7 @@ struct FollowersTests {
         func update(ranges: [Range<Int>] = [0..<count]) {
             for range in ranges {
                 optimizer.update(
-                    parameters, gradient: gradient, layout: layout,
+                    parameters, gradient: gradient.pointer + range.lowerBound, layout: layout,
                     .init(number: 3, learningRate: 0.01, gradientScale: 0.5), in: range)
             }
         }

@@ -25,7 +25,7 @@ import WeightFiles
 
     struct NoBERT: Error {}
 
-    private func tower(_ activation: TransformerLayer.Activation) -> BERTTower {
+    private func tower(_ activation: Activation) -> BERTTower {
         var configuration = loaded.configuration
         configuration.layer.activation = activation
         return BERTTower(configuration)
@@ -51,7 +51,7 @@ import WeightFiles
         return places.flatMap { all[$0 * 16..<($0 + 1) * 16] }
     }
 
-    private static let activations: [(String, TransformerLayer.Activation)] = [
+    private static let activations: [(String, Activation)] = [
         ("gelu", .gelu), ("quick_gelu", .quickGELU),
     ]
 
@@ -66,7 +66,7 @@ import WeightFiles
     }
 
     @Test(arguments: activations)
-    func theHiddenRowsAgree(_ run: String, _ activation: TransformerLayer.Activation) throws {
+    func theHiddenRowsAgree(_ run: String, _ activation: Activation) throws {
         let (rows, places) = try rows()
         let tower = tower(activation)
         let pass = DifferentiatedTower(tower.layout, parameters)
@@ -87,7 +87,7 @@ import WeightFiles
     }
 
     @Test(arguments: activations)
-    func allGradientsAgree(_ run: String, _ activation: TransformerLayer.Activation) throws {
+    func allGradientsAgree(_ run: String, _ activation: Activation) throws {
         let (rows, places) = try rows()
         let tower = tower(activation)
         let pass = DifferentiatedTower(tower.layout, parameters)

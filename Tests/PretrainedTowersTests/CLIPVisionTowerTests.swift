@@ -27,7 +27,7 @@ import WeightFiles
 
     struct Run: Sendable, CustomTestStringConvertible {
         let name: String
-        let activation: TransformerLayer.Activation
+        let activation: Activation
         var testDescription: String { name }
     }
 
@@ -36,7 +36,7 @@ import WeightFiles
         Run(name: "interpolated", activation: .quickGELU),
     ]
 
-    private func tower(_ activation: TransformerLayer.Activation) -> CLIPVisionTower {
+    private func tower(_ activation: Activation) -> CLIPVisionTower {
         var configuration = loaded.configuration
         configuration.layer.activation = activation
         return CLIPVisionTower(configuration)

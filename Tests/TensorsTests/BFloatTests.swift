@@ -63,40 +63,86 @@ struct BFloatTests {
 
     @Test func whatOneKernelRoundsIsWhatTwoWouldGive() {
         let (rows, columns) = (5, 37)
-        let product = numbers(rows * columns, seed: 3)
-        let bias = numbers(columns, seed: 4)
-        var separate = product
-        accord_add_bias(&separate, bias, rows, columns)
-        var activated = separate
-        accord_gelu(separate, &activated, separate.count)
-        var fusedInput = product
-        var fused = [UInt16](repeating: 0, count: product.count)
-        accord_bias_gelu_bfloat(&fusedInput, bias, &fused, rows, columns)
-        #expect(fusedInput == separate && fused == rounded(activated))
-
-        var weights = product
+        let scores = numbers(rows * columns, seed: 3)
+        var weights = scores
         accord_softmax(&weights, rows, columns)
-        var scores = product
-        var fusedWeights = [UInt16](repeating: 0, count: product.count)
-        accord_softmax_bfloat(&scores, &fusedWeights, rows, columns)
+        var overwritten = scores
+        var fusedWeights = [UInt16](repeating: 0, count: scores.count)
+        accord_softmax_bfloat(&overwritten, &fusedWeights, rows, columns)
         #expect(fusedWeights == rounded(weights))
 
-        let dy = numbers(product.count, seed: 5)
-        let wide = widened(fusedWeights)
+        let dy = numbers(scores.count, seed: 5)
         var dx = dy
-        accord_softmax_backward(wide, dy, &dx, rows, columns)
-        var fusedGradient = fused
+        accord_softmax_backward(widened(fusedWeights), dy, &dx, rows, columns)
+        var fusedGradient = fusedWeights
         accord_softmax_backward_bfloat(fusedWeights, dy, &fusedGradient, rows, columns)
         #expect(fusedGradient == rounded(dx))
 
-        var slopes = separate
-        accord_gelu_gradient(dy, &slopes, slopes.count)
-        var sums = [Float](repeating: 1, count: columns)
-        accord_add_columns(slopes, &sums, rows, columns)
-        var fusedSums = [Float](repeating: 1, count: columns)
-        accord_gelu_gradient_bfloat(
-            dy, separate, &fusedGradient, &fusedSums, rows, columns)
-        #expect(fusedGradient == rounded(slopes) && fusedSums == sums)
+        var fusedRounding = fusedWeights
+        var (sums, fusedSums) = (
+            [Float](repeating: 1, count: columns), [Float](repeating: 1, count: columns)
+        )
+        accord_round_and_add_columns(dy, &fusedRounding, &fusedSums, rows, columns)
+        accord_add_columns(dy, &sums, rows, columns)
+        #expect(fusedRounding == rounded(dy) && fusedSums == sums)
+    }
+
+    /// Computed in f32 from rounded numbers, and rounded again.
+    @Test(arguments: [ACCORD_GELU, ACCORD_QUICK_GELU])
+    func activationsAreThoseOfTheWidenedNumbers(_ kind: AccordActivation) {
+        let shape = AccordRows(rows: 5, columns: 37)
+        let (x, dy) = (rounded(numbers(185, seed: 6)), rounded(numbers(185, seed: 7)))
+        var (wideValue, wideGradient) = (widened(x), widened(dy))
+        var wideSums = [Float](repeating: 1, count: 37)
+        accord_activate_backward(kind, &wideValue, &wideGradient, &wideSums, shape)
+
+        var value = x
+        accord_activate_bfloat(kind, x, &value, x.count)
+        #expect(value == rounded(wideValue))
+        var (again, gradient, sums) = (x, dy, [Float](repeating: 1, count: 37))
+        accord_activate_backward_bfloat(kind, &again, &gradient, &sums, shape)
+        #expect(again == value && gradient == rounded(wideGradient) && sums == wideSums)
+    }
+
+    @Test func aLayerNormGivesItsRowsInF32RoundedOrBoth() {
+        let (rows, columns) = (3, 37)
+        let (x, scale) = (numbers(rows * columns, seed: 8), numbers(columns, seed: 9))
+        let bias = numbers(columns, seed: 10)
+        func run(full: Bool, rounding: Bool) -> (y: [Float], rounded: [UInt16]) {
+            var y = [Float](repeating: 0, count: x.count)
+            var rounded = [UInt16](repeating: 0, count: x.count)
+            var means = [Float](repeating: 0, count: rows)
+            var inverses = means
+            x.withUnsafeBufferPointer { x in
+                scale.withUnsafeBufferPointer { scale in
+                    bias.withUnsafeBufferPointer { bias in
+                        means.withUnsafeMutableBufferPointer { means in
+                            inverses.withUnsafeMutableBufferPointer { inverses in
+                                let norm = AccordLayerNorm(
+                                    x: x.baseAddress, scale: scale.baseAddress,
+                                    bias: bias.baseAddress, epsilon: 1e-5,
+                                    means: means.baseAddress,
+                                    inverse_deviations: inverses.baseAddress)
+                                let shape = AccordRows(rows: rows, columns: columns)
+                                y.withUnsafeMutableBufferPointer { y in
+                                    rounded.withUnsafeMutableBufferPointer { rounded in
+                                        accord_layer_norm(
+                                            shape, norm, full ? y.baseAddress : nil,
+                                            rounding ? rounded.baseAddress : nil)
+                                    }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+            return (y, rounded)
+        }
+        let both = run(full: true, rounding: true)
+
+        #expect(both.y.contains { $0 != 0 } && both.rounded == rounded(both.y))
+        #expect(run(full: true, rounding: false).y == both.y)
+        #expect(run(full: false, rounding: true).rounded == both.rounded)
     }
 
     struct Shape: Sendable, CustomTestStringConvertible {

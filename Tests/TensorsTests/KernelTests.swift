@@ -19,7 +19,7 @@ struct KernelTests {
     @Test func geluIsExactToFiveTenMillionths() {
         let x = numbers(40_001, -12...12)
         var y = [Float](repeating: 0, count: x.count)
-        accord_gelu(x, &y, x.count)
+        accord_activate(ACCORD_GELU, x, &y, x.count)
 
         let worst = zip(x, y).map { x, y in
             abs(Double(y) / (Double(x) * distribution(Double(x))) - 1)
@@ -30,7 +30,7 @@ struct KernelTests {
     @Test func geluOfExtremeNumbersIsTheirLimit() {
         let x: [Float] = [0, -13, -100, -1e30, 13, 100, 1e30, .nan]
         var y = [Float](repeating: 1, count: x.count)
-        accord_gelu(x, &y, x.count)
+        accord_activate(ACCORD_GELU, x, &y, x.count)
 
         #expect(y[0] == 0 && abs(y[1]) < 1e-33 && abs(y[2]) < 1e-32 && abs(y[3]) < 1e-4)
         #expect(y[4] == 13 && y[5] == 100 && y[6] == 1e30 && y[7].isNaN)
@@ -50,10 +50,8 @@ struct KernelTests {
     }
 
     private func quickGELU(_ x: [Float]) -> [Float] {
-        var kept = x
         var y = [Float](repeating: 0, count: x.count)
-        let zeros = [Float](repeating: 0, count: x.count)
-        accord_bias_quick_gelu(&kept, zeros, &y, 1, x.count)
+        accord_activate(ACCORD_QUICK_GELU, x, &y, x.count)
         return y
     }
 
@@ -79,8 +77,9 @@ struct KernelTests {
     @Test func theSlopeOfQuickGELUAgrees() {
         let x = numbers(20_003, -9...9)
         let dy = numbers(20_003, -2...2, seed: 2)
-        var gradient = x
-        accord_quick_gelu_gradient(dy, &gradient, x.count)
+        var (value, gradient, sums) = (x, dy, [Float](repeating: 0, count: x.count))
+        accord_activate_backward(
+            ACCORD_QUICK_GELU, &value, &gradient, &sums, AccordRows(rows: 1, columns: x.count))
 
         let errors = x.indices.map { index in
             let z = 1.702 * Double(x[index])
@@ -91,22 +90,39 @@ struct KernelTests {
         #expect(errors.allSatisfy { $0 < 2e-6 })
     }
 
-    @Test func biasAndQuickGELUInOnePassKeepTheSum() {
-        let product = numbers(7 * 37, -3...3)
-        let bias = numbers(37, -1...1, seed: 2)
-        var sum = product
-        accord_add_bias(&sum, bias, 7, 37)
-        let expected = quickGELU(sum)
+    /// The way back gives value, gradient and column sums at once, each with the bits that it has
+    /// by itself.
+    @Test(arguments: [ACCORD_GELU, ACCORD_QUICK_GELU])
+    func theWayBackGivesTheValueAgain(_ kind: AccordActivation) {
+        let (rows, columns) = (7, 37)
+        let x = numbers(rows * columns, -3...3)
+        let dy = numbers(rows * columns, -2...2, seed: 2)
+        var expected = x
+        accord_activate(kind, x, &expected, x.count)
 
-        var kept = product
-        var fused = product
-        accord_bias_quick_gelu(&kept, bias, &fused, 7, 37)
-        #expect(kept == sum && fused == expected)
-        var inPlace = product
+        var (value, gradient) = (x, dy)
+        var sums = [Float](repeating: 1, count: columns)
+        accord_activate_backward(
+            kind, &value, &gradient, &sums, AccordRows(rows: rows, columns: columns))
+
+        #expect(value == expected)
+        var expectedSums = [Float](repeating: 1, count: columns)
+        accord_add_columns(gradient, &expectedSums, rows, columns)
+        #expect(sums == expectedSums)
+        guard kind == ACCORD_GELU else { return }
+        var slopes = [Float](repeating: 0, count: x.count)
+        accord_gelu_backward(x, dy, &slopes, x.count)
+        #expect(gradient == slopes)
+    }
+
+    @Test func anActivationMayTakeThePlaceOfItsInput() {
+        let x = numbers(1003, -5...5)
+        var (apart, inPlace) = (x, x)
+        accord_activate(ACCORD_GELU, x, &apart, x.count)
         inPlace.withUnsafeMutableBufferPointer {
-            accord_bias_quick_gelu($0.baseAddress, bias, $0.baseAddress, 7, 37)
+            accord_activate(ACCORD_GELU, $0.baseAddress, $0.baseAddress, $0.count)
         }
-        #expect(inPlace == expected)
+        #expect(inPlace == apart)
     }
 
     /// The most by which a softmax may be wrong, relative, where |x - max| is `distance`.
@@ -160,32 +176,13 @@ struct KernelTests {
     @Test func anElementDoesNotDependOnItsNeighbours() {
         let x = numbers(1000, -5...5)
         var together = x
-        accord_gelu(x, &together, x.count)
+        accord_activate(ACCORD_GELU, x, &together, x.count)
         let alone = x.map { element in
             var result: Float = 0
-            withUnsafePointer(to: element) { accord_gelu($0, &result, 1) }
+            withUnsafePointer(to: element) { accord_activate(ACCORD_GELU, $0, &result, 1) }
             return result
         }
         #expect(together.map(\.bitPattern) == alone.map(\.bitPattern))
-    }
-
-    @Test func biasAndGELUInOnePassAreTheSameBitsAsInTwo() {
-        let product = numbers(7 * 37, -3...3)
-        let bias = numbers(37, -1...1, seed: 2)
-        var sum = product
-        accord_add_bias(&sum, bias, 7, 37)
-        var expected = sum
-        accord_gelu(sum, &expected, sum.count)
-
-        var kept = product
-        var fused = product
-        accord_bias_gelu(&kept, bias, &fused, 7, 37)
-        #expect(kept == sum && fused == expected)
-        var inPlace = product
-        inPlace.withUnsafeMutableBufferPointer {
-            accord_bias_gelu($0.baseAddress, bias, $0.baseAddress, 7, 37)
-        }
-        #expect(inPlace == expected)
     }
 
     @Test func pixelsAreNormalizedByChannel() {

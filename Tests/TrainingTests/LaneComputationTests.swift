@@ -21,10 +21,8 @@ import Testing
     private func compute(
         _ replica: Replica, _ microbatch: Microbatch
     ) -> (report: LaneReport, gradient: [Float]) {
-        let workspace = replica.makeWorkspace()
-        workspace.reset()
-        let report = replica.computation().run(microbatch, workspace)
-        return (report, Array(workspace.gradient.elements))
+        let (report, gradient) = replica.computation().gradient(of: microbatch)
+        return (report, Array(gradient.elements))
     }
 
     private func replica(_ change: (inout RunConfiguration) -> Void = { _ in }) -> Replica {
@@ -123,15 +121,13 @@ import Testing
             let arena = Arena(chunkFloats: chunkFloats)
             let dirt = arena.allocate([200_000])
             dirt.elements.update(repeating: .nan)
-            let workspace = LaneWorkspace(elementCount: replica.elementCount, arena: arena)
-            workspace.gradient.elements.update(repeating: 7)
-            workspace.reset()
+            arena.reset()
             _ = arena.allocate([max(1, shift)])
 
-            let report = replica.computation().run(microbatch, workspace)
+            let (report, gradient) = replica.computation().gradient(of: microbatch, in: arena)
 
             #expect(report == expected.report)
-            let bits = workspace.gradient.elements.map(\.bitPattern)
+            let bits = gradient.elements.map(\.bitPattern)
             #expect(bits == expected.gradient.map(\.bitPattern))
         }
     }

@@ -12,7 +12,6 @@ import Testing
 @Suite struct LaneGradientTests {
     private let run: TinyRun
     private let replica: Replica
-    private let workspace: LaneWorkspace
     /// Two pairs, a text alone, a clip alone; five rows were planned, nine in the step.
     private let microbatch = Microbatch(
         step: Step(3), lane: 1, rows: [1, 6, 2, 5].map(TinyRun.row), plannedRowCount: 5,
@@ -28,13 +27,11 @@ import Testing
         replica = run.replica()
         replica.randomiseParameters(seed: 6)
         run.fillBanks(of: replica, count: 6)
-        workspace = replica.makeWorkspace()
     }
 
     /// V n / N w_mlm CE / tokens + V / N w_align (CE + CE) / 2, from the sums of the report.
     private func loss(_ parameters: FloatVector) -> Double {
-        workspace.reset()
-        let report = replica.computation(parameters).run(microbatch, workspace)
+        let report = replica.computation(parameters).gradient(of: microbatch).report
         let language = report.maskedLanguageLoss / Double(report.chosenTokenCount)
         let alignment = (report.textToVideoLoss + report.videoToTextLoss) / 2
         return 3.0 * 5 / 9 * 0.7 * language + 3.0 / 9 * 1.3 * alignment
@@ -56,9 +53,8 @@ import Testing
     }
 
     @Test func everyTensorAlongItsGradientAlongARandomDirectionAndAtSingleElements() {
-        workspace.reset()
-        _ = replica.computation().run(microbatch, workspace)
-        let gradient = workspace.gradient.elements.map(Double.init)
+        let vector = replica.computation().gradient(of: microbatch).gradient
+        let gradient = vector.elements.map(Double.init)
         var generator = SeededGenerator(seed: 8, purpose: .testing)
 
         for entry in replica.model.layout.entries {
@@ -86,11 +82,10 @@ import Testing
     /// A softmax does not change when every score of a query moves alike, so key biases have no
     /// gradient; every other tensor takes part.
     @Test func everyTensorButTheKeyBiasesHasAGradient() {
-        workspace.reset()
-        _ = replica.computation().run(microbatch, workspace)
+        let gradient = replica.computation().gradient(of: microbatch).gradient
 
         for entry in replica.model.layout.entries {
-            let largest = workspace.gradient.elements[entry.range].map(abs).max() ?? 0
+            let largest = gradient.elements[entry.range].map(abs).max() ?? 0
             if entry.name.hasSuffix("attention.key.bias") {
                 #expect(largest < 1e-5, "\(entry.name)")
             } else {
@@ -100,8 +95,7 @@ import Testing
     }
 
     @Test func theCountsOfTheReportAreThoseOfTheRows() {
-        workspace.reset()
-        let report = replica.computation().run(microbatch, workspace)
+        let report = replica.computation().gradient(of: microbatch).report
 
         #expect(report.clipIndices == microbatch.rows.map(\.clipIndex))
         #expect(report.pairCount == 2)

@@ -34,9 +34,7 @@ import Testing
     }
 
     private func report() -> LaneReport {
-        let workspace = replica.makeWorkspace()
-        workspace.reset()
-        return replica.computation().run(microbatch, workspace)
+        replica.computation().gradient(of: microbatch).report
     }
 
     private func context(_ parameters: FloatVector) -> ForwardContext {

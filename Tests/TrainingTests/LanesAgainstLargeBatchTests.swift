@@ -39,9 +39,7 @@ import Testing
     @Test(arguments: [2, 4, 8])
     func theMeanGradientIsThatOfOneBatchWithinTheQuantum(laneCount: Int) throws {
         let single = Self.replica(laneCount: 1)
-        let workspace = single.makeWorkspace()
-        workspace.reset()
-        _ = single.computation().run(Self.microbatch(0, of: 1), workspace)
+        let gradient = single.computation().gradient(of: Self.microbatch(0, of: 1)).gradient
 
         let replica = Self.replica(laneCount: laneCount)
         let reduced = try TinyRun.withScales(replica) { key, scales in
@@ -49,28 +47,26 @@ import Testing
             accumulator.reset(for: key, scales: scales)
             for lane in 0..<laneCount {
                 _ = replica.computeLane(
-                    Self.microbatch(lane, of: laneCount), key: key,
-                    workspace: replica.makeWorkspace(), accumulator: accumulator)
+                    Self.microbatch(lane, of: laneCount), key: key, arena: Arena(),
+                    accumulator: accumulator)
             }
             return accumulator
         }
 
         for (index, entry) in replica.model.layout.entries.enumerated() {
-            let mean = FloatVector(count: entry.count)
-            reduced.dequantise(
-                entry.range, factor: replica.rule.meanFactor(remembered: reduced.scales[index]),
-                into: mean.pointer)
-            let exact = workspace.gradient.elements[entry.range].map(Double.init)
+            let factor = replica.rule.meanFactor(remembered: reduced.scales[index])
+            let mean = reduced.sums.elements[entry.range].map { Float($0) * factor }
+            let exact = gradient.elements[entry.range].map(Double.init)
             let quantum = 1 / Double(replica.rule.inverseQuantum(remembered: reduced.scales[index]))
             // Half a quantum, and what single precision loses in sums of some hundred terms.
             let largest = exact.map(abs).max() ?? 0
             let tolerance = quantum / 2 + 1e-5 * largest + 1e-7
             for (offset, expected) in exact.enumerated() {
-                let difference = abs(Double(mean.pointer[offset]) - expected)
+                let difference = abs(Double(mean[offset]) - expected)
                 #expect(difference <= tolerance, "\(entry.name)[\(offset)]")
             }
         }
-        #expect(workspace.gradient.elements.contains { abs($0) > 0.01 })
+        #expect(gradient.elements.contains { abs($0) > 0.01 })
     }
 
     /// The same for the losses: their sums over lanes are those of the large batch.
@@ -78,9 +74,9 @@ import Testing
         func losses(_ laneCount: Int) -> Double {
             let replica = Self.replica(laneCount: laneCount)
             return (0..<laneCount).reduce(0) { sum, lane in
-                let workspace = replica.makeWorkspace()
-                let report = replica.computation().run(
-                    Self.microbatch(lane, of: laneCount), workspace)
+                let report = replica.computation().gradient(
+                    of: Self.microbatch(lane, of: laneCount)
+                ).report
                 return sum + report.textToVideoLoss + report.videoToTextLoss
             }
         }

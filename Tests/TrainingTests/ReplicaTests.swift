@@ -71,10 +71,10 @@ import Testing
     ) -> LaneAccumulator {
         let accumulator = worker.makeAccumulator()
         accumulator.reset(for: key, scales: scales)
-        let workspace = worker.makeWorkspace()
+        let arena = Arena()
         for lane in lanes {
             let added = worker.computeLane(
-                run.microbatch(step: key.step, lane: lane), key: key, workspace: workspace,
+                run.microbatch(step: key.step, lane: lane), key: key, arena: arena,
                 accumulator: accumulator)
             #expect(added)
         }
@@ -112,7 +112,7 @@ import Testing
 
         let added = replica.computeLane(
             run.microbatch(step: key.step, lane: 1), key: key,
-            workspace: replica.makeWorkspace(), accumulator: accumulator)
+            arena: Arena(), accumulator: accumulator)
 
         #expect(!added)
         #expect(Array(accumulator.sums.elements) == sums)
@@ -128,7 +128,7 @@ import Testing
                 DispatchQueue.concurrentPerform(iterations: run.configuration.lanes.count) { lane in
                     _ = replica.computeLane(
                         run.microbatch(step: key.step, lane: lane), key: key,
-                        workspace: replica.makeWorkspace(), accumulator: accumulator)
+                        arena: Arena(), accumulator: accumulator)
                 }
                 return accumulator
             }

@@ -70,23 +70,23 @@ struct TinyRun {
 
     /// Runs the next step with the lanes in the given order and applies it.
     func advance(
-        _ replica: Replica, laneOrder: [Int]? = nil, workspace: LaneWorkspace? = nil
+        _ replica: Replica, laneOrder: [Int]? = nil
     ) throws -> StepSummary {
         try replica.apply(
-            reduce(replica, laneOrder: laneOrder, workspace: workspace))
+            reduce(replica, laneOrder: laneOrder))
     }
 
     func reduce(
-        _ replica: Replica, laneOrder: [Int]? = nil, workspace: LaneWorkspace? = nil
+        _ replica: Replica, laneOrder: [Int]? = nil
     ) throws -> ReducedStep {
-        let workspace = workspace ?? replica.makeWorkspace()
+        let arena = Arena()
         let accumulator = replica.makeAccumulator()
         let step = replica.appliedStep.next
         return try Self.withScales(replica) { key, scales in
             accumulator.reset(for: key, scales: scales)
             for lane in laneOrder ?? Array(0..<configuration.lanes.count) {
                 let added = replica.computeLane(
-                    microbatch(step: step, lane: lane), key: key, workspace: workspace,
+                    microbatch(step: step, lane: lane), key: key, arena: arena,
                     accumulator: accumulator)
                 precondition(added, "lane \(lane) was refused")
             }
@@ -129,6 +129,23 @@ struct TinyRun {
             }
             bank.enqueue(entries, step: .initial)
         }
+    }
+}
+
+extension LaneComputation {
+    /// The whole gradient of a lane, laid out like the parameters.
+    func gradient(
+        of microbatch: Microbatch, in arena: Arena = Arena()
+    ) -> (report: LaneReport, gradient: FloatVector) {
+        defer { withExtendedLifetime(arena) {} }
+        let gradient = FloatVector(count: model.layout.elementCount)
+        let report = run(microbatch, arena) { parameter, part, elements in
+            let start = model.layout[parameter].offset + elements.lowerBound
+            for (offset, element) in part.elements.enumerated() {
+                gradient.pointer[start + offset] += element
+            }
+        }
+        return (report, gradient)
     }
 }
 

@@ -9,5 +9,6 @@
 #include "optimizer.h"
 #include "rounding.h"
 #include "rows.h"
+#include "shapes.h"
 
 #endif

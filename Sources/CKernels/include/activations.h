@@ -5,24 +5,26 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/// y = x Phi(x), the exact GELU. Source: Hendrycks and Gimpel 2016, arXiv:1606.08415.
-void accord_gelu(const float *x, float *y, size_t count);
+#include "shapes.h"
 
-/// dx += dy (Phi(x) + x phi(x)).
+/// Between the two matrices of a feed-forward network.
+/// Source: Hendrycks and Gimpel 2016, arXiv:1606.08415; the second is its section 2, used by CLIP.
+typedef enum {
+    /// x Phi(x), Phi the standard normal distribution function.
+    ACCORD_GELU,
+    /// x sigmoid(1.702 x).
+    ACCORD_QUICK_GELU
+} AccordActivation;
+
+/// y = f(x); y may be x.
+void accord_activate(AccordActivation kind, const float *x, float *y, size_t count);
+
+/// x becomes f(x) and dy becomes dy f'(x), whose columns are added to `sums`.
+void accord_activate_backward(AccordActivation kind, float *x, float *dy, float *sums,
+                              AccordRows shape);
+
+/// dx += dy f'(x) with f the GELU.
 void accord_gelu_backward(const float *x, const float *dy, float *dx, size_t count);
-
-/// x += bias in each row, then y = gelu(x); x keeps the sum for the backward pass unless y is x.
-void accord_bias_gelu(float *x, const float *bias, float *y, size_t rows, size_t columns);
-
-/// x = dy (Phi(x) + x phi(x)): turns kept inputs of GELU into their gradient.
-void accord_gelu_gradient(const float *dy, float *x, size_t count);
-
-/// x += bias in each row, then y = x sigmoid(1.702 x); x keeps the sum for the backward pass unless
-/// y is x. Source: Hendrycks and Gimpel 2016, arXiv:1606.08415, section 2; CLIP's "quick GELU".
-void accord_bias_quick_gelu(float *x, const float *bias, float *y, size_t rows, size_t columns);
-
-/// x = dy (s + z s (1 - s)) with z = 1.702 x, s = sigmoid(z): turns kept inputs into the gradient.
-void accord_quick_gelu_gradient(const float *dy, float *x, size_t count);
 
 /// Softmax of each row in place; rows [rows, columns].
 void accord_softmax(float *x, size_t rows, size_t columns);

@@ -5,6 +5,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "activations.h"
+#include "shapes.h"
+
 /// A bfloat16 number: the upper half of an f32, rounded to nearest, ties to even. Subnormal numbers
 /// stay, NaN stays NaN; the same bits with and without instructions for it.
 typedef uint16_t AccordBFloat;
@@ -15,14 +18,18 @@ void accord_to_bfloat(const float *x, AccordBFloat *y, size_t count);
 /// y = f32(x), exact.
 void accord_from_bfloat(const AccordBFloat *x, float *y, size_t count);
 
-/// x holds products without bias: x += bias, y = bfloat16(gelu(x)); rows [rows, columns].
-void accord_bias_gelu_bfloat(float *x, const float *bias, AccordBFloat *y, size_t rows,
-                             size_t columns);
+/// y = bfloat16(f(x)); y may be x.
+void accord_activate_bfloat(AccordActivation kind, const AccordBFloat *x, AccordBFloat *y,
+                            size_t count);
 
-/// x becomes bfloat16(dy * gelu'(x)) in y, and the f32 sums of its columns are added to `sums`,
-/// which may be null.
-void accord_gelu_gradient_bfloat(const float *dy, const float *x, AccordBFloat *y, float *sums,
-                                 size_t rows, size_t columns);
+/// x becomes bfloat16(f(x)) and dy becomes bfloat16(dy f'(x)); the f32 sums of the latter's columns
+/// are added to `sums`.
+void accord_activate_backward_bfloat(AccordActivation kind, AccordBFloat *x, AccordBFloat *dy,
+                                     float *sums, AccordRows shape);
+
+/// y = bfloat16(x), and the f32 sums of x's columns are added to `sums`.
+void accord_round_and_add_columns(const float *x, AccordBFloat *y, float *sums, size_t rows,
+                                  size_t columns);
 
 /// y = bfloat16(softmax(x)) of each row; x is overwritten.
 void accord_softmax_bfloat(float *x, AccordBFloat *y, size_t rows, size_t columns);

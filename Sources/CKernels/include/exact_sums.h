@@ -11,6 +11,10 @@
 uint8_t accord_quantise_add(const float *gradient, int32_t *accumulator, size_t count,
                             float inverse_quantum, float limit);
 
+/// The same for an accumulator that holds nothing yet: overwrites it.
+uint8_t accord_quantise(const float *gradient, int32_t *accumulator, size_t count,
+                        float inverse_quantum, float limit);
+
 /// target[i] += source[i], wrapping; the rule of the exact sums keeps every real sum inside int32.
 void accord_add_int32(int32_t *target, const int32_t *source, size_t count);
 

@@ -5,16 +5,22 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-typedef struct {
-    size_t rows;
-    size_t columns;
-    float epsilon;
-} AccordRows;
+#include "bfloat.h"
+#include "shapes.h"
 
-/// y = (x - mean) / sqrt(variance + epsilon) * scale + bias for each row; keeps the means and the
-/// inverse deviations for the backward pass. Source: Ba et al. 2016, arXiv:1607.06450.
-void accord_layer_norm(AccordRows shape, const float *x, const float *scale, const float *bias,
-                       float *y, float *means, float *inverse_deviations);
+typedef struct {
+    const float *x;
+    const float *scale;
+    const float *bias;
+    float epsilon;
+    /// Kept for the backward pass, one number per row.
+    float *means;
+    float *inverse_deviations;
+} AccordLayerNorm;
+
+/// y = (x - mean) / sqrt(variance + epsilon) * scale + bias for each row, in f32, rounded, or both:
+/// each of y and rounded may be null. Source: Ba et al. 2016, arXiv:1607.06450.
+void accord_layer_norm(AccordRows shape, AccordLayerNorm norm, float *y, AccordBFloat *rounded);
 
 typedef struct {
     const float *x;
@@ -29,10 +35,11 @@ void accord_layer_norm_backward(AccordRows shape, AccordLayerNormInputs inputs, 
                                 bool adds, float *dscale, float *dbias);
 
 /// y = x / max(|x|, epsilon) for each row; keeps 1 / max(|x|, epsilon).
-void accord_normalize(AccordRows shape, const float *x, float *y, float *inverse_norms);
+void accord_normalize(AccordRows shape, float epsilon, const float *x, float *y,
+                      float *inverse_norms);
 
 /// dx += (dy - y (y . dy)) * inverse norm; a row below epsilon has dx += dy * inverse norm.
-void accord_normalize_backward(AccordRows shape, const float *y, const float *inverse_norms,
-                               const float *dy, float *dx);
+void accord_normalize_backward(AccordRows shape, float epsilon, const float *y,
+                               const float *inverse_norms, const float *dy, float *dx);
 
 #endif

@@ -10,8 +10,8 @@ void accord_add(float *target, const float *source, size_t count);
 /// target += factor * source.
 void accord_add_scaled(float *target, const float *source, float factor, size_t count);
 
-/// Every row += bias; rows [rows, columns].
-void accord_add_bias(float *x, const float *bias, size_t rows, size_t columns);
+/// x *= factor.
+void accord_scale(float *x, float factor, size_t count);
 
 /// sums[column] += every row's element, from the first row to the last.
 void accord_add_columns(const float *x, float *sums, size_t rows, size_t columns);

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+import CKernels
+import Primitives
+import Synchronization
+
+/// The sums of one tensor in an accumulator.
+///
+/// Isolation: any thread; the lock protects the sums of `range` and all that is known of them.
+final class TensorSums: Sendable {
+    private struct State {
+        var key = AccumulationKey(step: .initial, attempt: 1)
+        var scale: UInt8 = 0
+        var maximum: UInt8 = 0
+        /// So many elements at the start hold sums of this execution; what lies behind them is left
+        /// over from another and is overwritten, which is cheaper than to clear it and add.
+        var filledCount = 0
+    }
+
+    private let rule: ExactSums
+    private let sums: IntVector
+    private let range: Range<Int>
+    private let state = Mutex(State())
+
+    init(rule: ExactSums, sums: IntVector, range: Range<Int>) {
+        self.rule = rule
+        self.sums = sums
+        self.range = range
+    }
+
+    func reset(for key: AccumulationKey, scale: UInt8) {
+        state.withLock { $0 = State(key: key, scale: scale) }
+    }
+
+    /// Adds some elements of a lane's gradient, unless they belong to another execution.
+    func add(_ gradient: UnsafePointer<Float>, _ elements: Range<Int>, key: AccumulationKey) {
+        precondition(
+            0 <= elements.lowerBound && elements.upperBound <= range.count,
+            "elements \(elements) of a tensor of \(range.count)")
+        state.withLock { state in
+            guard state.key == key else { return }
+            clear(upTo: elements.lowerBound, &state)
+            let factor = rule.inverseQuantum(remembered: state.scale)
+            let target = sums.pointer + range.lowerBound
+            let known = elements.clamped(to: 0..<state.filledCount)
+            if !known.isEmpty {
+                let exponent = accord_quantise_add(
+                    gradient, target + known.lowerBound, known.count, factor, rule.clampLimit)
+                state.maximum = max(state.maximum, exponent)
+            }
+            guard elements.upperBound > state.filledCount else { return }
+            let new = state.filledCount..<elements.upperBound
+            let exponent = accord_quantise(
+                gradient + (new.lowerBound - elements.lowerBound), target + new.lowerBound,
+                new.count, factor, rule.clampLimit)
+            state.maximum = max(state.maximum, exponent)
+            state.filledCount = new.upperBound
+        }
+    }
+
+    /// Makes the elements that no lane had zero and returns the largest exponent byte.
+    func finish() -> UInt8 {
+        state.withLock { state in
+            clear(upTo: range.count, &state)
+            return state.maximum
+        }
+    }
+
+    private func clear(upTo count: Int, _ state: inout State) {
+        guard count > state.filledCount else { return }
+        (sums.pointer + range.lowerBound + state.filledCount)
+            .update(repeating: 0, count: count - state.filledCount)
+        state.filledCount = count
+    }
+}

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+import CKernels
+import Collectives
+import Optimizers
+import Synchronization
+import Tensors
+
+/// The end of a step: from integer sums to new parameters, in two passes over memory, because the
+/// norm of the whole mean gradient decides how much of it counts.
+///
+/// The mean gradient never exists as a whole: each pass makes it again, a piece at a time, which
+/// stays in the cache. Determinism: neither pass depends on the number of threads.
+package struct GradientApplication: Sendable {
+    private let sums: IntVector
+    /// Per tensor, what turns a sum into the mean gradient.
+    private let factors: [Float]
+    private let layout: ParameterLayout
+    private let threadCount: Int
+    private let pieces: GradientNorm
+
+    /// - Parameter scales: the remembered exponents with which the lanes were quantised.
+    package init(
+        sums: IntVector, scales: [UInt8], rule: ExactSums, layout: ParameterLayout,
+        threadCount: Int
+    ) {
+        precondition(
+            sums.count == layout.elementCount && scales.count == layout.entries.count,
+            "\(sums.count) sums of \(scales.count) tensors for \(layout.elementCount) elements")
+        self.sums = sums
+        factors = scales.map { rule.meanFactor(remembered: $0) }
+        self.layout = layout
+        self.threadCount = threadCount
+        pieces = GradientNorm(elementCount: layout.elementCount)
+    }
+
+    /// The Euclidean norm of the mean gradient.
+    package func norm() -> Double {
+        let squares = Mutex([Double](repeating: 0, count: pieces.blockCount))
+        forEachPiece { piece, gradient in
+            let sum = pieces.sumOfSquares(gradient, ofBlock: piece)
+            squares.withLock { $0[piece] = sum }
+        }
+        return pieces.norm(squares.withLock { $0 })
+    }
+
+    /// Updates the parameters and whatever follows them.
+    package func update(
+        _ parameters: FloatVector, with optimizer: AdamW, _ update: AdamW.Update
+    ) {
+        forEachPiece { piece, gradient in
+            optimizer.update(
+                parameters, gradient: gradient, layout: layout, update,
+                in: pieces.elements(ofBlock: piece))
+        }
+    }
+
+    private func forEachPiece(_ body: @Sendable (Int, UnsafePointer<Float>) -> Void) {
+        ParallelPieces(threadCount: threadCount).forEach(
+            pieces.blockCount, scratchCount: GradientNorm.blockElements
+        ) { piece, gradient in
+            fill(gradient, pieces.elements(ofBlock: piece))
+            body(piece, gradient)
+        }
+    }
+
+    /// The mean gradient of some elements; zero between the tensors.
+    private func fill(_ gradient: UnsafeMutablePointer<Float>, _ range: Range<Int>) {
+        gradient.update(repeating: 0, count: range.count)
+        for (entry, factor) in zip(layout.entries, factors) {
+            let part = entry.range.clamped(to: range)
+            guard !part.isEmpty else { continue }
+            accord_dequantise(
+                sums.pointer + part.lowerBound, gradient + (part.lowerBound - range.lowerBound),
+                part.count, factor)
+        }
+    }
+}

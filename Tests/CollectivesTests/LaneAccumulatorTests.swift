@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+import Collectives
+import Primitives
+import Testing
+
+@Suite struct LaneAccumulatorTests {
+    private static let tensors = [0..<37, 48..<49, 64..<164]
+    private static let elementCount = 176
+    private static let laneCount = 4
+    private static let scales: [UInt8] = [149, 140, 130]
+
+    private static func key(_ step: UInt64) -> AccumulationKey {
+        AccumulationKey(step: Step(step), attempt: 1)
+    }
+
+    private func accumulator() -> LaneAccumulator {
+        LaneAccumulator(
+            rule: ExactSums(laneCount: Self.laneCount), tensors: Self.tensors,
+            elementCount: Self.elementCount)
+    }
+
+    private static func gradient(_ lane: Int, _ step: UInt64) -> [Float] {
+        var generator = SeededGenerator(seed: step, purpose: .testing, [UInt64(lane)])
+        return (0..<elementCount).map { _ in 64 * generator.nextUnit() - 32 }
+    }
+
+    /// One piece of a lane's gradient.
+    private struct Piece {
+        let lane: Int
+        let tensor: Int
+        let elements: Range<Int>
+    }
+
+    /// Cuts every lane into pieces, some of which are left out, and mixes the lanes; the pieces of
+    /// one lane and tensor stay in order.
+    private func pieces(_ generator: inout SeededGenerator) -> [Piece] {
+        var queues: [[Piece]] = []
+        for lane in 0..<Self.laneCount {
+            for (tensor, range) in Self.tensors.enumerated() {
+                var queue: [Piece] = []
+                var start = 0
+                while start < range.count {
+                    let end = min(range.count, start + 1 + generator.next(below: 40))
+                    if generator.nextBool(probability: 0.8) {
+                        queue.append(Piece(lane: lane, tensor: tensor, elements: start..<end))
+                    }
+                    start = end
+                }
+                queues.append(queue)
+            }
+        }
+        var mixed: [Piece] = []
+        while !queues.allSatisfy(\.isEmpty) {
+            let index = generator.next(below: queues.count)
+            if !queues[index].isEmpty { mixed.append(queues[index].removeFirst()) }
+        }
+        return mixed
+    }
+
+    private func run(_ pieces: [Piece], step: UInt64, in accumulator: LaneAccumulator) throws {
+        accumulator.reset(for: Self.key(step), scales: Self.scales)
+        let lanes = try (0..<Self.laneCount).map {
+            try #require(accumulator.open(lane: $0, key: Self.key(step)))
+        }
+        for piece in pieces {
+            let first = Self.tensors[piece.tensor].lowerBound + piece.elements.lowerBound
+            let values = Array(
+                Self.gradient(piece.lane, step)[first..<first + piece.elements.count])
+            lanes[piece.lane].add(values, tensor: piece.tensor, elements: piece.elements)
+        }
+        for lane in lanes { #expect(lane.close(report: [])) }
+    }
+
+    private func oracle(_ pieces: [Piece], step: UInt64) -> (sums: [Int32], maxima: [UInt8]) {
+        let rule = ExactSums(laneCount: Self.laneCount)
+        var sums = [Int32](repeating: 0, count: Self.elementCount)
+        var maxima = [UInt8](repeating: 0, count: Self.tensors.count)
+        for piece in pieces {
+            let values = Self.gradient(piece.lane, step)
+            for element in piece.elements {
+                let place = Self.tensors[piece.tensor].lowerBound + element
+                let scaled =
+                    values[place] * rule.inverseQuantum(remembered: Self.scales[piece.tensor])
+                sums[place] += Int32(
+                    min(max(scaled, -rule.clampLimit), rule.clampLimit).rounded(.toNearestOrEven))
+                maxima[piece.tensor] = max(
+                    maxima[piece.tensor], UInt8(values[place].exponentBitPattern))
+            }
+        }
+        return (sums, maxima)
+    }
+
+    /// Whatever a lane leaves out is zero, also where the last step has left its sums.
+    @Test(arguments: 1...20)
+    func piecesInAnyOrderGiveThePlainSum(seed: Int) throws {
+        var generator = SeededGenerator(seed: UInt64(seed), purpose: .testing)
+        let accumulator = accumulator()
+        for step in 1...3 as ClosedRange<UInt64> {
+            let pieces = pieces(&generator)
+            try run(pieces, step: step, in: accumulator)
+            let contribution = accumulator.contribution()
+
+            let expected = oracle(pieces, step: step)
+            #expect(Array(accumulator.sums.elements) == expected.sums)
+            #expect(contribution.maxima == expected.maxima)
+        }
+    }
+
+    @Test func piecesOfAnotherExecutionAreIgnored() throws {
+        let accumulator = accumulator()
+        accumulator.reset(for: Self.key(1), scales: Self.scales)
+        let late = try #require(accumulator.open(lane: 0, key: Self.key(1)))
+        accumulator.reset(for: Self.key(2), scales: Self.scales)
+
+        late.add([Float](repeating: 1, count: 37), tensor: 0, elements: 0..<37)
+
+        #expect(!late.close(report: [1]))
+        #expect(accumulator.open(lane: 0, key: Self.key(1)) == nil)
+        let contribution = accumulator.contribution()
+        #expect(contribution.reports.isEmpty && contribution.maxima == [0, 0, 0])
+        #expect(accumulator.sums.elements.allSatisfy { $0 == 0 })
+    }
+
+    @Test func aLaneIsOpenOnce() throws {
+        let accumulator = accumulator()
+        accumulator.reset(for: Self.key(1), scales: Self.scales)
+        let lane = try #require(accumulator.open(lane: 3, key: Self.key(1)))
+
+        #expect(accumulator.open(lane: 3, key: Self.key(1)) == nil)
+        #expect(!accumulator.holds(3, for: Self.key(1)))
+        #expect(lane.close(report: [7]))
+        #expect(accumulator.holds(3, for: Self.key(1)))
+        #expect(accumulator.open(lane: 3, key: Self.key(1)) == nil)
+    }
+
+    /// Else a sum could leave int32.
+    @Test func anElementThatComesTwiceTraps() async {
+        await #expect(processExitsWith: .failure) {
+            let accumulator = LaneAccumulator(
+                rule: ExactSums(laneCount: 1), tensors: [0..<4], elementCount: 4)
+            let key = AccumulationKey(step: Step(1), attempt: 1)
+            accumulator.reset(for: key, scales: [127])
+            let lane = accumulator.open(lane: 0, key: key)
+            lane?.add([1, 2], tensor: 0, elements: 0..<2)
+            lane?.add([1, 2], tensor: 0, elements: 1..<3)
+        }
+    }
+}
