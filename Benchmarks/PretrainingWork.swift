@@ -106,13 +106,25 @@ struct PretrainingWork {
         return min(256, 16 + Int(44 * u / (1.001 - u)))
     }
 
+    /// The memory of a lane thread, and the clock of its tapes.
+    struct Workspace {
+        let arena = Arena()
+        let clock: OperationClock
+
+        init() {
+            let start = ContinuousClock.now
+            clock = OperationClock { ContinuousClock.now - start }
+        }
+    }
+
     /// Forward and backward pass. Returns the loss.
     func run(
-        _ rows: Rows, _ encoders: Encoders, _ arena: Arena, _ sink: @escaping ParameterSink
+        _ rows: Rows, _ encoders: Encoders, _ workspace: Workspace,
+        _ sink: @escaping ParameterSink
     ) -> Float {
-        arena.reset()
-        let keys = encodeKeys(rows, encoders.key, arena)
-        let pass = encode(rows, encoders.query, sink: sink, arena)
+        workspace.arena.reset()
+        let keys = encodeKeys(rows, encoders.key, workspace)
+        let pass = encode(rows, encoders.query, sink: sink, workspace)
         let tape = pass.context.tape
         let clips = Array(0..<rows.texts.count)
         let alignment = AlignmentObjective(temperature: 0.07)
@@ -146,24 +158,27 @@ struct PretrainingWork {
 
     /// As `LaneKeys` does it: only the vectors stay in the arena.
     private func encodeKeys(
-        _ rows: Rows, _ parameters: LaneParameters, _ arena: Arena
+        _ rows: Rows, _ parameters: LaneParameters, _ workspace: Workspace
     ) -> (text: Tensor, video: Tensor) {
+        let arena = workspace.arena
         let shape = [rows.texts.count, configuration.size.model.projectionWidth]
         let keys = (text: arena.allocate(shape), video: arena.allocate(shape))
         let mark = arena.mark
         defer { arena.rewind(to: mark) }
-        let pass = encode(rows, parameters, sink: nil, arena)
+        let pass = encode(rows, parameters, sink: nil, workspace)
         keys.text.data.update(from: pass.text.value.data, count: keys.text.count)
         keys.video.data.update(from: pass.video.value.data, count: keys.video.count)
         return keys
     }
 
     private func encode(
-        _ rows: Rows, _ parameters: LaneParameters, sink: ParameterSink?, _ arena: Arena
+        _ rows: Rows, _ parameters: LaneParameters, sink: ParameterSink?,
+        _ workspace: Workspace
     ) -> Pass {
         let context = ForwardContext(
             tape: Tape(
-                arena: arena, recordsGradients: sink != nil, precision: parameters.precision),
+                arena: workspace.arena, recordsGradients: sink != nil,
+                precision: parameters.precision, clock: workspace.clock),
             layout: model.layout, parameters: parameters, sink: sink)
         let inputs = model.embed(texts: rows.texts, clips: rows.clips, context)
         let views = rows.texts.indices.map { SingleStreamModel.View(text: $0, clip: $0) }

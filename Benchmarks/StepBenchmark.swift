@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Autograd
 import Collectives
 import Dispatch
 import Foundation
@@ -19,13 +20,15 @@ final class StepBenchmark {
         var step: Double { lanes + application }
     }
 
+    private static let warmUpSteps = 2
+
     private let work: PretrainingWork
     private let parameters: FloatVector
     private let keyParameters: FloatVector
     private let optimizer: AdamW
     private let rule: ExactSums
     private let accumulator: LaneAccumulator
-    private let arenas: [Arena]
+    private let workspaces: [PretrainingWork.Workspace]
     private let rounded: (query: BFloatVector, key: BFloatVector)?
     private var scales: [UInt8]
     private var loss: Float = 0
@@ -41,7 +44,7 @@ final class StepBenchmark {
         rule = ExactSums(laneCount: work.configuration.laneCount)
         accumulator = LaneAccumulator(
             rule: rule, tensors: layout.entries.map(\.range), elementCount: count)
-        arenas = (0..<work.configuration.laneCount).map { _ in Arena() }
+        workspaces = (0..<work.configuration.laneCount).map { _ in .init() }
         scales = [UInt8](repeating: 0, count: layout.entries.count)
         rounded =
             work.configuration.precision == .bf16
@@ -56,14 +59,18 @@ final class StepBenchmark {
 
     func run(stepCount: Int) {
         // The first steps find the scales and generate the kernels.
-        for number in 1...2 { _ = step(number) }
-        let times = (3..<3 + stepCount).map { step($0) }.sorted { $0.step < $1.step }
-        report(times[times.count / 2], stepNumber: 3)
+        for number in 1...Self.warmUpSteps { _ = step(number) }
+        for workspace in workspaces { workspace.clock.reset() }
+        let pageFaults = ProcessUsage.pageFaults
+        let times = (1...stepCount).map { step(Self.warmUpSteps + $0) }
+        report(
+            times.sorted { $0.step < $1.step }[stepCount / 2], stepCount: stepCount,
+            pageFaults: ProcessUsage.pageFaults - pageFaults)
     }
 
     private func step(_ number: Int) -> Times {
         let clock = ContinuousClock()
-        let rows = arenas.indices.map { work.rows(step: number, lane: $0) }
+        let rows = workspaces.indices.map { work.rows(step: number, lane: $0) }
         let key = AccumulationKey(step: Step(UInt64(number)), attempt: 1)
         var times = Times()
         times.lanes = clock.measure { computeLanes(rows, key) } / .seconds(1)
@@ -76,18 +83,22 @@ final class StepBenchmark {
         let encoders = PretrainingWork.Encoders(
             query: LaneParameters(parameters, rounded: rounded?.query),
             key: LaneParameters(keyParameters, rounded: rounded?.key))
-        let losses = FloatVector(count: arenas.count)
-        // Sendable: each iteration touches its own arena alone; the rest is only read.
-        nonisolated(unsafe) let (work, arenas) = (work, arenas)
+        let losses = FloatVector(count: workspaces.count)
+        // Sendable: each iteration touches its own memory alone; the rest is only read.
+        nonisolated(unsafe) let (work, workspaces) = (work, workspaces)
         let accumulator = accumulator
-        DispatchQueue.concurrentPerform(iterations: arenas.count) { index in
+        DispatchQueue.concurrentPerform(iterations: workspaces.count) { index in
             guard let lane = accumulator.open(lane: index, key: key) else { return }
-            losses.pointer[index] = work.run(rows[index], encoders, arenas[index]) {
-                lane.add($1.data, tensor: $0.index, elements: $2)
+            let workspace = workspaces[index]
+            losses.pointer[index] = work.run(rows[index], encoders, workspace) {
+                parameter, gradient, elements in
+                workspace.clock.measure("exact sums") {
+                    lane.add(gradient.data, tensor: parameter.index, elements: elements)
+                }
             }
             _ = lane.close(report: [])
         }
-        loss = losses.elements.reduce(0, +) / Float(arenas.count)
+        loss = losses.elements.reduce(0, +) / Float(workspaces.count)
     }
 
     /// As `Replica` does it, on as many threads as there are lanes.
@@ -95,7 +106,7 @@ final class StepBenchmark {
         let maxima = accumulator.contribution().maxima
         let application = GradientApplication(
             sums: accumulator.sums, scales: scales, rule: rule, layout: work.model.layout,
-            threadCount: arenas.count)
+            threadCount: workspaces.count)
         let norm = application.norm()
         application.update(
             parameters, with: optimizer,
@@ -110,31 +121,68 @@ final class StepBenchmark {
         rounded?.key.round(keyParameters)
     }
 
-    private func report(_ times: Times, stepNumber: Int) {
+    private func report(_ times: Times, stepCount: Int, pageFaults: Int) {
         let configuration = work.configuration
-        let operations = arenas.indices.reduce(0.0) {
-            $0 + work.operationCount(work.rows(step: stepNumber, lane: $1))
+        let operations = workspaces.indices.reduce(0.0) {
+            $0 + work.operationCount(work.rows(step: Self.warmUpSteps + 1, lane: $1))
         }
         let rate = operations / times.step
-        let limit = ProductRate.measure(configuration.precision, threadCount: arenas.count)
+        let limit = ProductRate.measure(configuration.precision, threadCount: workspaces.count)
         let clips = Double(configuration.laneCount * configuration.rowCount)
-        func fixed(_ value: Double, _ digits: Int) -> String {
-            String(format: "%.\(digits)f", value)
-        }
         let shape =
             "\(configuration.size) \(configuration.precision) lanes=\(configuration.laneCount) "
             + "rows=\(configuration.rowCount) text=\(configuration.tokenCount)"
         print(
-            "accord \(shape): \(fixed(times.step * 1e3, 0)) ms/step "
-                + "\(fixed(clips / times.step, 2)) clips/s \(fixed(rate / 1e9, 1)) GFLOP/s = "
-                + "\(fixed(100 * rate / limit, 0))% of \(fixed(limit / 1e9, 0)) GFLOP/s "
-                + "loss \(fixed(Double(loss), 3))")
+            "accord \(shape): \((times.step * 1e3).fixed(0)) ms/step "
+                + "\((clips / times.step).fixed(2)) clips/s \((rate / 1e9).fixed(1)) GFLOP/s = "
+                + "\((100 * rate / limit).fixed(0))% of \((limit / 1e9).fixed(0)) GFLOP/s "
+                + "loss \(Double(loss).fixed(3))")
         print(
-            "  lanes \(fixed(times.lanes * 1e3, 0)) ms, applying "
-                + "\(fixed(times.application * 1e3, 0)) ms, "
-                + "\(fixed(Double(arenas[0].peakBytes) / 1e6, 0)) MB per lane, "
+            "  lanes \((times.lanes * 1e3).fixed(0)) ms, applying "
+                + "\((times.application * 1e3).fixed(0)) ms; memory: "
+                + "\((Double(workspaces[0].arena.peakBytes) / 1e6).fixed(0)) MB per lane, "
+                + "\((ProcessUsage.peakBytes / 1e6).fixed(0)) MB in all, "
+                + "\(pageFaults / stepCount) page faults per step; "
                 + "\(work.model.layout.elementCount / 1_000_000) M parameters")
+        reportOperations(stepCount: stepCount)
     }
+
+    /// Where the time of the first lane went, per step.
+    private func reportOperations(stepCount: Int) {
+        let times = workspaces[0].clock.times.sorted {
+            $0.value.forward + $0.value.backward > $1.value.forward + $1.value.backward
+        }
+        let total = times.reduce(0) { $0 + ($1.value.forward + $1.value.backward) / .seconds(1) }
+        for (name, time) in times {
+            let (forward, backward) = (time.forward / .seconds(1), time.backward / .seconds(1))
+            let label = name.prefix { $0 != "(" }.padding(toLength: 24, withPad: " ", startingAt: 0)
+            func column(_ seconds: Double) -> String {
+                let text = (1e3 * seconds / Double(stepCount)).fixed(1)
+                return String(repeating: " ", count: max(0, 7 - text.count)) + text
+            }
+            print(
+                "    \(label)\(column(forward)) ms forward\(column(backward)) ms backward  "
+                    + "\((100 * (forward + backward) / total).fixed(1)) %")
+        }
+    }
+}
+
+extension Double {
+    fileprivate func fixed(_ digits: Int) -> String { String(format: "%.\(digits)f", self) }
+}
+
+/// What the system knows of this process.
+private enum ProcessUsage {
+    private static var current: rusage {
+        var usage = rusage()
+        getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
+        return usage
+    }
+
+    static var peakBytes: Double { Double(current.ru_maxrss) * 1024 }
+
+    /// Memory that was touched for the first time: none in a steady step that allocates nothing.
+    static var pageFaults: Int { current.ru_minflt }
 }
 
 /// The machine's own rate: the product of a feed-forward layer of the base model, again and again,

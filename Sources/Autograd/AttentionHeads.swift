@@ -1,133 +1,123 @@
 // SPDX-License-Identifier: Apache-2.0
 import CKernels
+import Primitives
 import Tensors
 
-/// The (sequence, head) pairs of one attention and where their weights lie.
+/// The heads of an attention in groups: those of one sequence whose [T, T] matrices together stay
+/// in the cache, in one call of each product.
 struct AttentionHeads {
-    struct Head {
+    struct Group {
         let rows: Range<Int>
+        /// Of the first head.
         let columns: Range<Int>
-        let weightOffset: Int
+        let headCount: Int
 
-        /// [T, H] inside [R, D].
-        func slice(_ matrix: Matrix) -> Matrix {
-            matrix.slice(rows: rows, columns: columns)
+        var length: Int { rows.count }
+
+        /// [headCount, T, H] inside [R, D].
+        func slice(_ matrix: Matrix) -> MatrixStack {
+            MatrixStack(
+                matrix.slice(rows: rows, columns: columns), count: headCount,
+                stride: columns.count)
+        }
+
+        /// [headCount, T, T] in memory of their own.
+        func stack(_ scores: Tensor) -> MatrixStack {
+            MatrixStack(
+                Matrix(scores.data, rows: length, columns: length), count: headCount,
+                stride: length * length)
+        }
+
+        /// [headCount, T, T] in memory of their own.
+        func stack(_ weights: BFloatTensor) -> MatrixStack {
+            MatrixStack(
+                Matrix(weights.data, rows: length, columns: length), count: headCount,
+                stride: length * length)
         }
     }
 
-    let layout: SequenceLayout
-    let headCount: Int
-    let width: Int
+    /// 512 KiB of f32: with half of it again in bf16, what a second-level cache holds.
+    private static let scoreCountMax = 1 << 17
 
-    var headWidth: Int { width / headCount }
+    private let layout: SequenceLayout
+    private let headCount: Int
+    private let headWidth: Int
+
+    init(layout: SequenceLayout, headCount: Int, width: Int) {
+        self.layout = layout
+        self.headCount = headCount
+        headWidth = width / headCount
+    }
+
     var scale: Float { 1 / Float(headWidth).squareRoot() }
 
-    /// Of the longest sequence, one head.
-    var weightCountMax: Int {
-        let longest = (0..<layout.count).map { layout.rows(of: $0).count }.max() ?? 0
-        return longest * longest
-    }
-
-    var weightCount: Int {
-        (0..<layout.count).reduce(0) { sum, sequence in
+    /// Elements of the [T, T] matrices of the largest group.
+    var scoreCount: Int {
+        (0..<layout.count).map { sequence in
             let length = layout.rows(of: sequence).count
-            return sum + headCount * length * length
-        }
+            return groupSize(length) * length * length
+        }.max() ?? 0
     }
 
-    func forEach(_ body: (Head) -> Void) {
-        var offset = 0
-        for sequence in 0..<layout.count {
+    func forEachGroup(_ body: (Group) -> Void) {
+        for sequence in 0..<layout.count where !layout.rows(of: sequence).isEmpty {
             let rows = layout.rows(of: sequence)
-            for head in 0..<headCount {
+            let size = groupSize(rows.count)
+            for head in stride(from: 0, to: headCount, by: size) {
                 let columns = head * headWidth..<(head + 1) * headWidth
-                body(Head(rows: rows, columns: columns, weightOffset: offset))
-                offset += rows.count * rows.count
+                body(Group(rows: rows, columns: columns, headCount: size))
             }
         }
     }
+
+    /// The largest divisor of the head count that fits: a product has kernels of its own per size.
+    private func groupSize(_ length: Int) -> Int {
+        (1...headCount).last {
+            headCount.isMultiple(of: $0)
+                && ($0 == 1 || $0 * length * length <= Self.scoreCountMax)
+        } ?? 1
+    }
 }
 
-/// The softmax of all heads, [T, T] each, in the precision of the products. Without a pullback
-/// nobody needs them again: one head's worth of memory will do.
-struct AttentionWeights {
-    let scale: Float
-    private let isKept: Bool
-    /// Of the head at hand in bf16; of all heads in f32, where they become the weights.
-    private let scores: Tensor
-    private let rounded: BFloatTensor?
+/// Memory for the weights of one group of heads, which every group overwrites: they are never kept.
+/// The backward pass computes the weights of a group again.
+struct AttentionScratch {
+    /// Scores, then in f32 the weights.
+    let scores: Tensor
+    /// Weights in bf16.
+    let rounded: BFloatTensor?
 
-    init(_ heads: AttentionHeads, isKept: Bool, precision: Precision, _ arena: Arena) {
-        scale = heads.scale
-        self.isKept = isKept
-        let count = isKept ? heads.weightCount : heads.weightCountMax
-        switch precision {
-        case .f32:
-            scores = arena.allocate([count])
-            rounded = nil
-        case .bf16:
-            scores = arena.allocate([heads.weightCountMax])
-            rounded = arena.allocateBFloat([count])
-        }
-    }
-
-    private func offset(of head: AttentionHeads.Head) -> Int { isKept ? head.weightOffset : 0 }
-
-    /// Where the scores of a head go before `softmax(of:)`.
-    func scores(of head: AttentionHeads.Head) -> Matrix {
-        let start = rounded == nil ? offset(of: head) : 0
-        return Matrix(scores.data + start, rows: head.rows.count, columns: head.rows.count)
-    }
-
-    func softmax(of head: AttentionHeads.Head) -> Matrix {
-        let (scores, count) = (scores(of: head), head.rows.count)
+    /// `softmax(Q Kᵀ / sqrt(H))`: [headCount, T, T].
+    func weights(
+        _ query: Matrix, _ key: Matrix, _ group: AttentionHeads.Group, scale: Float
+    ) -> MatrixStack {
+        let target = group.stack(scores)
+        multiply(
+            .plain(group.slice(query)), .transposed(group.slice(key)), into: target, scale: scale)
+        let rows = group.headCount * group.length
         guard let rounded else {
-            accord_softmax(scores.data, count, count)
-            return scores
+            accord_softmax(scores.data, rows, group.length)
+            return target
         }
-        accord_softmax_bfloat(scores.data, rounded.data + offset(of: head), count, count)
-        return kept(of: head)
+        accord_softmax_bfloat(scores.data, rounded.data, rows, group.length)
+        return group.stack(rounded)
     }
 
-    /// What `softmax(of:)` gave.
-    func kept(of head: AttentionHeads.Head) -> Matrix {
-        guard let rounded else { return scores(of: head) }
-        return Matrix(
-            rounded.data + offset(of: head), rows: head.rows.count, columns: head.rows.count)
-    }
-
-    /// The gradient of the scores from that of the weights; in f32 it takes the latter's place.
+    /// The gradient of the scores: with dP = dO Vᵀ the pullback of the softmax.
     func scoreGradient(
-        of head: AttentionHeads.Head, _ weightGradient: Matrix, _ target: BFloatTensor?
-    ) -> Matrix {
-        let count = head.rows.count
-        guard let rounded, let target else {
+        _ outputGradient: Matrix, _ value: Matrix, _ group: AttentionHeads.Group,
+        weights: AttentionScratch
+    ) -> MatrixStack {
+        let target = group.stack(scores)
+        multiply(.plain(group.slice(outputGradient)), .transposed(group.slice(value)), into: target)
+        let rows = group.headCount * group.length
+        guard let rounded, let roundedWeights = weights.rounded else {
             accord_softmax_backward(
-                kept(of: head).data, weightGradient.data, weightGradient.data, count, count)
-            return weightGradient
+                weights.scores.data, scores.data, scores.data, rows, group.length)
+            return target
         }
         accord_softmax_backward_bfloat(
-            rounded.data + offset(of: head), weightGradient.data, target.data, count, count)
-        return Matrix(target.data, rows: count, columns: count)
-    }
-}
-
-/// What the pullback needs for one head at a time.
-struct AttentionScratch {
-    private let weightGradients: Tensor
-    private let scoreGradients: BFloatTensor?
-
-    init(_ heads: AttentionHeads, _ tape: Tape) {
-        weightGradients = tape.scratch([heads.weightCountMax])
-        scoreGradients =
-            tape.precision == .bf16 ? tape.scratchBFloat([heads.weightCountMax]) : nil
-    }
-
-    func weightGradient(of head: AttentionHeads.Head) -> Matrix {
-        Matrix(weightGradients.data, rows: head.rows.count, columns: head.rows.count)
-    }
-
-    func scoreGradient(of head: AttentionHeads.Head, _ weights: AttentionWeights) -> Matrix {
-        weights.scoreGradient(of: head, weightGradient(of: head), scoreGradients)
+            roundedWeights.data, scores.data, rounded.data, rows, group.length)
+        return group.stack(rounded)
     }
 }

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-import CKernels
 import Primitives
 import Tensors
 
@@ -9,8 +8,10 @@ extension Tape {
     /// ```
     /// softmax(Q Kᵀ / sqrt(H)) V, per head
     /// ```
+    /// No [T, T] matrix of weights is kept.
     /// Shapes: query, key, value [R, D], D = headCount x H -> [R, D].
-    /// - Source: Vaswani et al. 2017, arXiv:1706.03762, eq. 1.
+    /// - Source: Vaswani et al. 2017, arXiv:1706.03762, eq. 1; that the weights are computed again
+    ///   rather than kept: Dao et al. 2022, arXiv:2205.14135.
     package func attention(
         query: Variable, key: Variable, value: Variable, layout: SequenceLayout, headCount: Int
     ) -> Variable {
@@ -20,40 +21,45 @@ extension Tape {
             query.rowCount == layout.rowCount && key.shape == query.shape
                 && value.shape == query.shape,
             "\(query.shape), \(key.shape), \(value.shape) in \(layout.rowCount) rows")
-        let inputs = [query, key, value]
-        let isRounded = precision == .bf16
-        let output =
-            isRounded
-            ? roundedResult(query.shape, of: inputs).variable : result(query.shape, of: inputs)
+        let output = productResult(query.shape, of: [query, key, value])
         let heads = AttentionHeads(layout: layout, headCount: headCount, width: width)
         let factors = (query: factor(query), key: factor(key), value: factor(value))
-        let target = isRounded ? factor(output) : Matrix(output.value)
-        let weights = AttentionWeights(
-            heads, isKept: output.hasGradient, precision: precision, arena)
-        heads.forEach { head in
+        let target = factor(output)
+        let mark = arena.mark
+        let scratch = AttentionScratch(
+            scores: arena.allocate([heads.scoreCount]),
+            rounded: precision == .bf16 ? arena.allocateBFloat([heads.scoreCount]) : nil)
+        heads.forEachGroup { group in
+            let weights = scratch.weights(
+                factors.query, factors.key, group, scale: heads.scale)
             multiply(
-                .plain(head.slice(factors.query)), .transposed(head.slice(factors.key)),
-                into: weights.scores(of: head), scale: heads.scale)
-            multiply(
-                .plain(weights.softmax(of: head)), .plain(head.slice(factors.value)),
-                into: head.slice(target))
+                .plain(weights), .plain(group.slice(factors.value)), into: group.slice(target))
         }
+        arena.rewind(to: mark)
         record(output) { [self] gradient in
             let pullback = AttentionPullback(
-                weights: weights, scratch: AttentionScratch(heads, self),
-                factors: factors, outputGradient: factor(gradient),
+                scale: heads.scale, scratch: attentionScratch(heads),
+                gradientScratch: attentionScratch(heads), factors: factors,
+                outputGradient: factor(gradient),
                 // In the order of their use: they may be one variable.
                 value: gradientToWrite(value), query: gradientToWrite(query),
                 key: gradientToWrite(key))
-            heads.forEach { pullback.run($0) }
+            heads.forEachGroup { pullback.run($0) }
         }
         return output
+    }
+
+    private func attentionScratch(_ heads: AttentionHeads) -> AttentionScratch {
+        AttentionScratch(
+            scores: scratch([heads.scoreCount]),
+            rounded: precision == .bf16 ? scratchBFloat([heads.scoreCount]) : nil)
     }
 }
 
 private struct AttentionPullback {
-    let weights: AttentionWeights
+    let scale: Float
     let scratch: AttentionScratch
+    let gradientScratch: AttentionScratch
     let factors: (query: Matrix, key: Matrix, value: Matrix)
     let outputGradient: Matrix
     let value: (gradient: Tensor, isBegun: Bool)?
@@ -62,27 +68,25 @@ private struct AttentionPullback {
 
     /// With P the weights: dV += Pᵀ dO; dP = dO Vᵀ; dS = softmax pullback; dQ += dS K / sqrt(H);
     /// dK += dSᵀ Q / sqrt(H).
-    func run(_ head: AttentionHeads.Head) {
-        let outputGradient = head.slice(outputGradient)
+    func run(_ group: AttentionHeads.Group) {
+        let weights = scratch.weights(factors.query, factors.key, group, scale: scale)
         if let value {
             multiply(
-                .transposed(weights.kept(of: head)), .plain(outputGradient),
-                into: head.slice(Matrix(value.gradient)), keep: value.isBegun ? 1 : 0)
+                .transposed(weights), .plain(group.slice(outputGradient)),
+                into: group.slice(Matrix(value.gradient)), keep: value.isBegun ? 1 : 0)
         }
-        let weightGradient = scratch.weightGradient(of: head)
-        multiply(
-            .plain(outputGradient), .transposed(head.slice(factors.value)), into: weightGradient)
-        let scores = scratch.scoreGradient(of: head, weights)
+        let scores = gradientScratch.scoreGradient(
+            outputGradient, factors.value, group, weights: scratch)
         if let query {
             multiply(
-                .plain(scores), .plain(head.slice(factors.key)),
-                into: head.slice(Matrix(query.gradient)), scale: weights.scale,
+                .plain(scores), .plain(group.slice(factors.key)),
+                into: group.slice(Matrix(query.gradient)), scale: scale,
                 keep: query.isBegun ? 1 : 0)
         }
         if let key {
             multiply(
-                .transposed(scores), .plain(head.slice(factors.query)),
-                into: head.slice(Matrix(key.gradient)), scale: weights.scale,
+                .transposed(scores), .plain(group.slice(factors.query)),
+                into: group.slice(Matrix(key.gradient)), scale: scale,
                 keep: key.isBegun ? 1 : 0)
         }
     }

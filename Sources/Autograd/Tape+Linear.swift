@@ -19,15 +19,14 @@ extension Tape {
         precondition(
             residual.map { $0.shape == shape && !feedsProducts } ?? true,
             "a residual \(residual?.shape ?? []) for \(shape)")
-        let isRounded = feedsProducts && precision == .bf16
         let output =
-            isRounded ? roundedResult(shape, of: inputs).variable : result(shape, of: inputs)
+            feedsProducts ? productResult(shape, of: inputs) : result(shape, of: inputs)
         if let residual {
             output.value.data.update(from: residual.value.data, count: output.value.count)
         }
         multiply(
             .plain(factor(x)), .transposed(factor(weight)), bias: bias?.value,
-            into: isRounded ? factor(output) : Matrix(output.value),
+            into: feedsProducts ? factor(output) : Matrix(output.value),
             keep: residual == nil ? 0 : 1)
         record(output) { [self] gradient in
             linearPullback(factor(gradient, addingColumnsTo: bias), x: x, weight: weight)

@@ -16,6 +16,8 @@ package typealias GradientSink = (_ gradient: Tensor, _ elements: Range<Int>) ->
 package final class Tape {
     /// What the tape keeps of a value that has a gradient.
     private struct Slot {
+        /// Whose result it is; empty for parameters.
+        var operation = ""
         /// Nil until something flows back, and when it has flowed on.
         var gradient: Tensor?
         /// How many operations read the value.
@@ -39,14 +41,19 @@ package final class Tape {
     private var parameters: [UnsafeMutablePointer<Float>: Variable] = [:]
     private var slots: [Slot] = []
     private let pool: ScratchPool
+    private let clock: OperationClock?
     private var pullbacks: [() -> Void] = []
     /// Whether the pullback at hand has given away the gradient that it was called with.
     private var isPassedOn = false
 
-    package init(arena: Arena, recordsGradients: Bool, precision: Precision = .f32) {
+    package init(
+        arena: Arena, recordsGradients: Bool, precision: Precision = .f32,
+        clock: OperationClock? = nil
+    ) {
         self.arena = arena
         self.recordsGradients = recordsGradients
         self.precision = precision
+        self.clock = clock
         pool = ScratchPool(arena)
     }
 
@@ -105,32 +112,41 @@ package final class Tape {
         precondition(loss.value.count == 1, "a loss has one element, not \(loss.shape)")
         gradientToAdd(loss)?.data[0] = 1
         while let pullback = pullbacks.popLast() { pullback() }
+        clock?.end()
     }
 
-    /// The result of an operation, with a gradient if any input has one.
-    func result(_ shape: [Int], of inputs: [Variable]) -> Variable {
-        result(arena.allocate(shape), nil, shape, of: inputs)
+    /// The result of an operation, with a gradient if any input has one. Every operation calls this
+    /// before it computes.
+    func result(
+        _ shape: [Int], of inputs: [Variable], operation: String = #function
+    ) -> Variable {
+        result(arena.allocate(shape), nil, shape, of: inputs, operation: operation)
     }
 
-    /// A result that goes into products alone, in bf16.
-    func roundedResult(
-        _ shape: [Int], of inputs: [Variable]
-    ) -> (variable: Variable, rounded: BFloatTensor) {
-        let rounded = arena.allocateBFloat(shape)
-        return (result(nil, rounded, shape, of: inputs), rounded)
+    /// A result that goes into products alone: in bf16 it is not kept in f32.
+    func productResult(
+        _ shape: [Int], of inputs: [Variable], operation: String = #function
+    ) -> Variable {
+        guard precision == .bf16 else {
+            return result(shape, of: inputs, operation: operation)
+        }
+        return result(
+            nil, arena.allocateBFloat(shape), shape, of: inputs, operation: operation)
     }
 
     /// A result in f32, in bf16, or in both.
     func result(
-        _ full: Tensor?, _ rounded: BFloatTensor?, _ shape: [Int], of inputs: [Variable]
+        _ full: Tensor?, _ rounded: BFloatTensor?, _ shape: [Int], of inputs: [Variable],
+        operation: String = #function
     ) -> Variable {
+        clock?.begin(operation, \.forward)
         guard recordsGradients, inputs.contains(where: \.hasGradient) else {
             return Variable(full: full, rounded: rounded, slot: nil, shape: shape)
         }
         for input in inputs {
             if let slot = input.slot { slots[slot].useCount += 1 }
         }
-        slots.append(Slot())
+        slots.append(Slot(operation: operation))
         return Variable(full: full, rounded: rounded, slot: slots.count - 1, shape: shape)
     }
 
@@ -140,6 +156,7 @@ package final class Tape {
         guard let slot = output.slot else { return }
         pullbacks.append { [unowned self] in
             guard let gradient = slots[slot].gradient else { return }
+            clock?.begin(slots[slot].operation, \.backward)
             slots[slot].gradient = nil
             isPassedOn = false
             pullback(gradient.reshaped(output.shape))

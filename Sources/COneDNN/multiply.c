@@ -92,14 +92,19 @@ typedef dnnl_memory_desc_t OwnedDescription;
 typedef const dnnl_memory_desc_t *BorrowedDescription;
 #endif
 
-static dnnl_status_t describe(OwnedDescription *description, const AccordMatrix *matrix) {
-    dnnl_dims_t sizes = {matrix->rows, matrix->columns};
-    dnnl_dims_t strides = {matrix->row_stride, matrix->column_stride};
+static dnnl_status_t describe(OwnedDescription *description, const AccordMatrix *matrix,
+                              int64_t count) {
+    dnnl_dims_t sizes = {count, matrix->rows, matrix->columns};
+    dnnl_dims_t strides = {matrix->stack_stride, matrix->row_stride, matrix->column_stride};
     dnnl_data_type_t type = matrix->element == ACCORD_BFLOAT16 ? dnnl_bf16 : dnnl_f32;
+    // One matrix has kernels that stacks do not have.
+    int skipped = count == 1 ? 1 : 0;
 #if DNNL_VERSION_MAJOR >= 3
-    return dnnl_memory_desc_create_with_strides(description, 2, sizes, type, strides);
+    return dnnl_memory_desc_create_with_strides(description, 3 - skipped, sizes + skipped, type,
+                                                strides + skipped);
 #else
-    return dnnl_memory_desc_init_by_strides(description, 2, sizes, type, strides);
+    return dnnl_memory_desc_init_by_strides(description, 3 - skipped, sizes + skipped, type,
+                                            strides + skipped);
 #endif
 }
 
@@ -202,14 +207,15 @@ static dnnl_status_t build(Table *table, Entry *entry, const OwnedDescription *m
 static dnnl_status_t create(Table *table, Entry *entry, const AccordProduct *product) {
     memset(entry, 0, sizeof *entry);
     memcpy(&entry->product, product, sizeof *product);  // with its padding
-    const AccordMatrix bias = {ACCORD_FLOAT32, 1, product->target.columns,
-                               product->target.columns, 1};
+    const AccordMatrix bias = {.element = ACCORD_FLOAT32, .rows = 1,
+                               .columns = product->target.columns,
+                               .row_stride = product->target.columns, .column_stride = 1};
     const AccordMatrix *parts[4] = {&product->left, &product->right, &product->target, &bias};
     OwnedDescription matrices[4];
-    int described = 0;
+    int described = 0, count = product->has_bias ? 4 : 3;
     dnnl_status_t status = dnnl_success;
-    while (described < 4 && status == dnnl_success) {
-        status = describe(&matrices[described], parts[described]);
+    while (described < count && status == dnnl_success) {
+        status = describe(&matrices[described], parts[described], product->count);
         if (status == dnnl_success) described++;
     }
     if (status == dnnl_success) status = build(table, entry, matrices);
@@ -241,6 +247,7 @@ static void copy_fields(AccordMatrix *target, const AccordMatrix *source) {
     target->element = source->element;
     target->rows = source->rows;
     target->columns = source->columns;
+    target->stack_stride = source->stack_stride;
     target->row_stride = source->row_stride;
     target->column_stride = source->column_stride;
 }
@@ -248,6 +255,7 @@ static void copy_fields(AccordMatrix *target, const AccordMatrix *source) {
 static Entry *find(Table *table, const AccordProduct *product, dnnl_status_t *status) {
     AccordProduct key;
     memset(&key, 0, sizeof key);  // padding takes part in the comparison
+    key.count = product->count;
     copy_fields(&key.left, &product->left);
     copy_fields(&key.right, &product->right);
     copy_fields(&key.target, &product->target);

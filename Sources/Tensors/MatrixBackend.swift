@@ -21,6 +21,16 @@ enum MatrixBackend: Sendable {
         let target: Matrix
         let scale: Float
         let keep: Float
+        /// More than 1: the matrices are the first of stacks.
+        var count = 1
+        var strides = StackStrides(left: 0, right: 0, target: 0)
+    }
+
+    /// Distances between the matrices of stacks, in elements.
+    struct StackStrides {
+        let left: Int
+        let right: Int
+        let target: Int
     }
 
     /// The same for the whole life of the process, and part of its numeric class.
@@ -30,6 +40,8 @@ enum MatrixBackend: Sendable {
         // oneDNN has no product without an inner dimension.
         if self == .oneDNN, product.left.columnCount > 0 {
             product.runOneDNN()
+        } else if product.count > 1 {
+            for index in 0..<product.count { multiply(product.matrix(index)) }
         } else if product.left.matrix.element == .bf16 || product.target.element == .bf16 {
             product.runWidened()
         } else {
@@ -44,15 +56,24 @@ package func configureSingleThreadedBLAS() { openblas_set_num_threads(1) }
 extension MatrixBackend.Product {
     fileprivate func runOneDNN() {
         var product = AccordProduct(
-            left: left.description, right: right.description,
-            target: Factor.plain(target).description, scale: scale, keep: keep,
-            has_bias: bias == nil ? 0 : 1)
+            count: Int64(count), left: left.description(stackStride: strides.left),
+            right: right.description(stackStride: strides.right),
+            target: Factor.plain(target).description(stackStride: strides.target), scale: scale,
+            keep: keep, has_bias: bias == nil ? 0 : 1)
         let status = accord_onednn_multiply(
             &product, left.matrix.address, right.matrix.address, bias, target.address)
         precondition(
             status == 0,
             "oneDNN refuses [\(left.rowCount), \(left.columnCount)] x [\(right.rowCount), "
                 + "\(right.columnCount)]: \(String(cString: accord_onednn_failure(status)))")
+    }
+
+    /// One product of the stacks.
+    fileprivate func matrix(_ index: Int) -> Self {
+        Self(
+            left: left.moved(by: index * strides.left),
+            right: right.moved(by: index * strides.right), bias: bias,
+            target: target.moved(by: index * strides.target), scale: scale, keep: keep)
     }
 
     fileprivate func runOpenBLAS() {
@@ -82,10 +103,6 @@ extension MatrixBackend.Product {
 }
 
 extension Matrix {
-    fileprivate var bfloats: UnsafeMutablePointer<UInt16> {
-        address.assumingMemoryBound(to: UInt16.self)
-    }
-
     fileprivate func widened(in arena: Arena) -> Matrix {
         guard element == .bf16 else { return self }
         let wide = Matrix(arena.allocate([rowCount, columnCount]))
@@ -120,8 +137,15 @@ extension Factor {
         }
     }
 
+    fileprivate func moved(by elements: Int) -> Factor {
+        switch self {
+        case .plain(let matrix): .plain(matrix.moved(by: elements))
+        case .transposed(let matrix): .transposed(matrix.moved(by: elements))
+        }
+    }
+
     /// As oneDNN wants it: a transposed factor has its strides exchanged.
-    fileprivate var description: AccordMatrix {
+    fileprivate func description(stackStride: Int) -> AccordMatrix {
         let leading = Int64(matrix.leadingDimension)
         let (rowStride, columnStride): (Int64, Int64) =
             switch self {
@@ -130,7 +154,7 @@ extension Factor {
             }
         return AccordMatrix(
             element: matrix.element == .f32 ? ACCORD_FLOAT32 : ACCORD_BFLOAT16,
-            rows: Int64(rowCount), columns: Int64(columnCount), row_stride: rowStride,
-            column_stride: columnStride)
+            rows: Int64(rowCount), columns: Int64(columnCount), stack_stride: Int64(stackStride),
+            row_stride: rowStride, column_stride: columnStride)
     }
 }

@@ -62,6 +62,13 @@ package struct Matrix {
         self.leadingDimension = leadingDimension
     }
 
+    /// The matrix of the same shape that begins so many elements later.
+    func moved(by elements: Int) -> Matrix {
+        Matrix(
+            address: address + elements * elementBytes, element: element, rowCount: rowCount,
+            columnCount: columnCount, leadingDimension: leadingDimension)
+    }
+
     var elementBytes: Int {
         element == .f32 ? MemoryLayout<Float>.size : MemoryLayout<UInt16>.size
     }
@@ -70,6 +77,12 @@ package struct Matrix {
     package var data: UnsafeMutablePointer<Float> {
         precondition(element == .f32, "a matrix of bfloat16 numbers is read as f32")
         return address.assumingMemoryBound(to: Float.self)
+    }
+
+    /// - Precondition: the elements are bfloat16 numbers.
+    var bfloats: UnsafeMutablePointer<UInt16> {
+        precondition(element == .bf16, "a matrix of f32 numbers is read as bfloat16")
+        return address.assumingMemoryBound(to: UInt16.self)
     }
 }
 
@@ -134,6 +147,58 @@ package func multiply(
         bias.map { $0.count == target.columnCount } ?? true,
         "\(bias?.count ?? 0) biases of \(target.columnCount) columns")
     run(.init(left: left, right: right, bias: bias?.data, target: target, scale: 1, keep: keep))
+}
+
+/// Matrices of one shape at equal distances in memory; they may lie beside each other in the same
+/// rows.
+package struct MatrixStack {
+    let first: Matrix
+    let count: Int
+    /// In elements.
+    let stride: Int
+
+    /// - Precondition: all of them are memory of the same owner.
+    package init(_ first: Matrix, count: Int, stride: Int) {
+        precondition(count > 0 && stride > 0, "\(count) matrices at a distance of \(stride)")
+        self.first = first
+        self.count = count
+        self.stride = stride
+    }
+}
+
+/// One factor of the products of stacks.
+package enum StackFactor {
+    case plain(MatrixStack)
+    case transposed(MatrixStack)
+
+    fileprivate var stack: MatrixStack {
+        switch self {
+        case .plain(let stack), .transposed(let stack): stack
+        }
+    }
+
+    fileprivate var first: Factor {
+        switch self {
+        case .plain(let stack): .plain(stack.first)
+        case .transposed(let stack): .transposed(stack.first)
+        }
+    }
+}
+
+/// target = scale * left * right + keep * target for each matrix of the stacks, in one call.
+package func multiply(
+    _ left: StackFactor, _ right: StackFactor, into target: MatrixStack, scale: Float = 1,
+    keep: Float = 0
+) {
+    precondition(
+        left.stack.count == target.count && right.stack.count == target.count,
+        "stacks of \(left.stack.count), \(right.stack.count) and \(target.count) matrices")
+    run(
+        .init(
+            left: left.first, right: right.first, bias: nil, target: target.first, scale: scale,
+            keep: keep, count: target.count,
+            strides: .init(
+                left: left.stack.stride, right: right.stack.stride, target: target.stride)))
 }
 
 private func run(_ product: MatrixBackend.Product) {

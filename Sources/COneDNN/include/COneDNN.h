@@ -9,25 +9,29 @@
 /// How the numbers of a matrix lie in memory.
 typedef enum { ACCORD_FLOAT32, ACCORD_BFLOAT16 } AccordElement;
 
-/// One matrix of a product, of `rows` x `columns` as the product sees it: element (r, c) lies at
-/// r * row_stride + c * column_stride, and one of the two strides is 1.
+/// A stack of matrices, each of `rows` x `columns` as the product sees it: element (r, c) of matrix
+/// m lies at m * stack_stride + r * row_stride + c * column_stride; one of the latter two is 1.
 typedef struct {
     AccordElement element;
     int64_t rows;
     int64_t columns;
+    int64_t stack_stride;
     int64_t row_stride;
     int64_t column_stride;
 } AccordMatrix;
 
-/// target = scale * left * right + bias + keep * target, accumulated in f32. Both factors have the
-/// same element; the target has it too, or is f32. A bias, f32, has one number per column.
+/// target = scale * left * right + bias + keep * target, accumulated in f32, for each matrix of the
+/// stacks. Both factors have the same element; the target has it too, or is f32. A bias, f32, has
+/// one number per column.
 typedef struct {
+    /// How many matrices each stack has.
+    int64_t count;
     AccordMatrix left;
     AccordMatrix right;
     AccordMatrix target;
     float scale;
     float keep;
-    /// Only with a scale of 1.
+    /// Only with a scale of 1 and one matrix.
     int64_t has_bias;
 } AccordProduct;
 
