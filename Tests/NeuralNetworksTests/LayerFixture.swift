@@ -37,7 +37,9 @@ struct LayerRun {
     let parameterGradients: FloatVector
 
     /// - Parameter leadingFloats: how much of the arena is in use before the layer starts.
-    init(_ fixture: LayerFixture.Case, leadingFloats: Int = 0) {
+    init(
+        _ fixture: LayerFixture.Case, precision: Precision = .f32, leadingFloats: Int = 0
+    ) {
         var layout = ParameterLayout()
         let layer = TransformerLayer(
             .init(
@@ -56,9 +58,10 @@ struct LayerRun {
         let arena = Arena(chunkFloats: 1 << 10)
         defer { withExtendedLifetime(arena) {} }
         _ = arena.allocate([leadingFloats])
-        let tape = Tape(arena: arena, recordsGradients: true)
+        let tape = Tape(arena: arena, recordsGradients: true, precision: precision)
         let context = ForwardContext(
-            tape: tape, layout: layout, parameters: parameters, gradients: gradients)
+            tape: tape, layout: layout,
+            parameters: Self.laneParameters(parameters, precision), gradients: gradients)
         let shape = [fixture.input.count / fixture.width, fixture.width]
         let inputGradient = arena.allocateZeroed(shape)
         let input = tape.parameter(
@@ -79,6 +82,14 @@ struct LayerRun {
         return layout.entries.filter { $0.name == name }.flatMap {
             Array(parameterGradients.elements[$0.range])
         }
+    }
+
+    private static func laneParameters(
+        _ values: FloatVector, _ precision: Precision
+    ) -> LaneParameters {
+        let rounded = precision == .bf16 ? BFloatVector(count: values.count) : nil
+        rounded?.round(values)
+        return LaneParameters(values, rounded: rounded)
     }
 
     private static func tensor(_ values: [Double], _ shape: [Int], _ arena: Arena) -> Tensor {

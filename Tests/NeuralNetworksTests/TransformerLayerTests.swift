@@ -6,16 +6,17 @@ import Tensors
 import Testing
 
 struct TransformerLayerTests {
-    /// Whether all elements agree within 1e-5 of the largest: some hundred f32 roundings.
+    /// Whether all elements agree within `bound` of the largest. In f32 some hundred roundings.
     ///
     /// - Parameter terms: numbers as large as those that were summed, where the sums may cancel.
     private func agree(
-        _ found: [Float], _ expected: [Double], terms: [Double] = [], scale: Double = 1
+        _ found: [Float], _ expected: [Double], within bound: Double = 1e-5,
+        terms: [Double] = [], scale: Double = 1
     ) -> Bool {
         let largest = (expected + terms).reduce(0) { max($0, abs($1)) }
         return found.count == expected.count
             && zip(found, expected).allSatisfy {
-                abs(scale * Double($0.0) - $0.1) <= 1e-5 * largest
+                abs(scale * Double($0.0) - $0.1) <= bound * largest
             }
     }
 
@@ -47,6 +48,31 @@ struct TransformerLayerTests {
         #expect(agree(found, expected, terms: terms))
         // A hundredth of the terms left over would be seen.
         #expect(!agree(found, terms.prefix(found.count).map { 0.01 * $0 }, terms: terms))
+    }
+
+    /// docs/numerics.md, "One layer": thrice the root mean square of the roundings on the way.
+    private static let boundsInBFloat = (output: 0.023, gradients: 0.037)
+
+    @Test(arguments: [0, 1])
+    func inBFloatErrorsAreThoseOfRoundings(_ index: Int) throws {
+        let fixture = try LayerFixture.load()[index]
+        let run = LayerRun(fixture, precision: .bf16)
+        let bounds = Self.boundsInBFloat
+
+        #expect(agree(run.output, fixture.output, within: bounds.output))
+        #expect(!agree(run.output, fixture.output, within: bounds.output, scale: 1.05))
+        // It was not f32 that ran.
+        #expect(!agree(run.output, fixture.output, within: 1e-4))
+        for (name, expected) in fixture.gradients {
+            let found = run.gradient(of: name)
+            let cancels = name == "layer.attention.key.bias"
+            let terms = cancels ? fixture.gradients["layer.attention.key.weight"] ?? [] : []
+            #expect(agree(found, expected, within: bounds.gradients, terms: terms), "\(name)")
+            if !cancels {
+                #expect(
+                    !agree(found, expected, within: bounds.gradients, scale: 1.1), "\(name)")
+            }
+        }
     }
 
     @Test func preAndPostNormalizationDiffer() throws {

@@ -65,17 +65,44 @@ import WeightFiles
                     layer, layerCount: 2, vocabularyCount: 50, positionCount: 9, typeCount: 2))
     }
 
+    /// One pass with gradients.
+    private struct Pass {
+        let tower: BERTTower
+        let hidden: [Float]
+        let expected: [Float]
+        let differentiated: DifferentiatedTower
+    }
+
+    private func pass(
+        _ run: String, _ activation: Activation, _ precision: Precision = .f32
+    ) throws -> Pass {
+        let (rows, places) = try rows()
+        #expect(places.count == 15)
+        let tower = tower(activation)
+        let differentiated = DifferentiatedTower(tower.layout, parameters, precision)
+        let hidden = tower(rows, differentiated.context)
+        differentiated.backward([(hidden, cotangent: try packed("cotangent", places))])
+        return Pass(
+            tower: tower, hidden: Array(hidden.value.elements),
+            expected: try packed("\(run).last_hidden_state", places),
+            differentiated: differentiated)
+    }
+
+    /// A key bias has no gradient, see TransformerLayerTests; the key weights, which come before
+    /// it, say how large the terms are that cancel.
+    private func termsThatCancel(_ run: String, _ index: Int, of tower: BERTTower) throws
+        -> [Float]?
+    {
+        let cancels = tower.published[index].names[0].hasSuffix("self.key.bias")
+        return cancels ? try fixture.gradient(run, of: tower.published[index - 1]) : nil
+    }
+
     @Test(arguments: activations)
     func theHiddenRowsAgree(_ run: String, _ activation: Activation) throws {
-        let (rows, places) = try rows()
-        let tower = tower(activation)
-        let pass = DifferentiatedTower(tower.layout, parameters)
-        let found = Array(tower(rows, pass.context).value.elements)
-        let expected = try packed("\(run).last_hidden_state", places)
+        let pass = try pass(run, activation)
 
-        #expect(places.count == 15)
-        #expect(agree(found, expected))
-        #expect(!agree(found, expected, scale: 1.01))
+        #expect(agree(pass.hidden, pass.expected))
+        #expect(!agree(pass.hidden, pass.expected, scale: 1.01))
     }
 
     @Test func theTwoActivationsDiffer() throws {
@@ -88,22 +115,41 @@ import WeightFiles
 
     @Test(arguments: activations)
     func allGradientsAgree(_ run: String, _ activation: Activation) throws {
-        let (rows, places) = try rows()
-        let tower = tower(activation)
-        let pass = DifferentiatedTower(tower.layout, parameters)
-        let hidden = tower(rows, pass.context)
-        pass.backward([(hidden, cotangent: try packed("cotangent", places))])
+        let pass = try pass(run, activation)
 
-        #expect(fixture.gradientNames(run) == Set(tower.published.map(\.names[0])))
-        for (index, published) in tower.published.enumerated() {
+        #expect(fixture.gradientNames(run) == Set(pass.tower.published.map(\.names[0])))
+        for (index, published) in pass.tower.published.enumerated() {
             let name = published.names[0]
+            let found = pass.differentiated.gradient(index)
             let expected = try fixture.gradient(run, of: published)
-            // It cancels, see TransformerLayerTests; the key weights say how large the terms are.
-            let cancels = name.hasSuffix("self.key.bias")
-            let terms = cancels ? try fixture.gradient(run, of: tower.published[index - 1]) : []
-            #expect(agree(pass.gradient(index), expected, terms: terms), "\(name)")
-            if !cancels {
-                #expect(!agree(pass.gradient(index), expected, scale: 1.01), "\(name)")
+            let terms = try termsThatCancel(run, index, of: pass.tower)
+            #expect(agree(found, expected, terms: terms ?? []), "\(name)")
+            if terms == nil { #expect(!agree(found, expected, scale: 1.01), "\(name)") }
+        }
+    }
+
+    @Test(arguments: activations)
+    func inBFloatErrorsAreThoseOfRoundings(
+        _ run: String, _ activation: Activation
+    ) throws {
+        let pass = try pass(run, activation, .bf16)
+        let errors = fixture.bfloatErrors
+
+        let hidden = BFloatErrors.Comparison(
+            run: run, name: "last_hidden_state", found: pass.hidden, golden: pass.expected)
+        #expect(errors.explain(hidden))
+        #expect(!errors.explain(hidden, scale: errors.excessiveFactor(hidden)))
+        #expect(!agree(pass.hidden, pass.expected), "it was f32 that ran")
+        for (index, published) in pass.tower.published.enumerated() {
+            let gradient = BFloatErrors.Comparison(
+                run: run, name: "gradient.\(published.names[0])",
+                found: pass.differentiated.gradient(index),
+                golden: try fixture.gradient(run, of: published))
+            let terms = try termsThatCancel(run, index, of: pass.tower)
+            #expect(errors.explain(gradient, terms: terms), "\(gradient.name)")
+            if terms == nil {
+                let factor = errors.excessiveFactor(gradient)
+                #expect(!errors.explain(gradient, scale: factor), "\(gradient.name)")
             }
         }
     }

@@ -10,6 +10,7 @@ import WeightFiles
 struct GoldenTower {
     let directory: String
     let golden: SafetensorsFile
+    let bfloatErrors: BFloatErrors
 
     /// - Parameter name: a folder that a script of Fixtures/Generators has written.
     init(_ name: String) throws {
@@ -17,6 +18,7 @@ struct GoldenTower {
             URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
             .appending(path: "Fixtures/\(name)").path
         golden = try SafetensorsFile("\(directory)/golden.safetensors")
+        bfloatErrors = try BFloatErrors(contentsOf: "\(directory)/bfloat_errors.json")
     }
 
     func floats(_ name: String) throws -> [Float] { try golden.readFloats(name) }
@@ -43,12 +45,15 @@ final class DifferentiatedTower {
     private let gradients: FloatVector
     let context: ForwardContext
 
-    init(_ layout: ParameterLayout, _ parameters: FloatVector) {
+    init(_ layout: ParameterLayout, _ parameters: FloatVector, _ precision: Precision = .f32) {
         self.layout = layout
-        tape = Tape(arena: arena, recordsGradients: true)
+        tape = Tape(arena: arena, recordsGradients: true, precision: precision)
         gradients = FloatVector(count: layout.elementCount)
+        let rounded = precision == .bf16 ? BFloatVector(count: parameters.count) : nil
+        rounded?.round(parameters)
         context = ForwardContext(
-            tape: tape, layout: layout, parameters: parameters, gradients: gradients)
+            tape: tape, layout: layout,
+            parameters: LaneParameters(parameters, rounded: rounded), gradients: gradients)
     }
 
     func backward(_ outputs: [(Variable, cotangent: [Float])]) {
