@@ -90,7 +90,8 @@ let package = Package(
             "Evaluation",
             ["Primitives", "Tensors", "Autograd", "Datasets", "NeuralNetworks", "Models"]),
         floor(
-            "PretrainedTowers", ["Tensors", "WeightFiles", "Autograd", "NeuralNetworks", "Models"]),
+            "PretrainedTowers",
+            ["Hashing", "Tensors", "WeightFiles", "Autograd", "NeuralNetworks", "Models"]),
 
         // Floor 7
         floor(
@@ -106,8 +107,8 @@ let package = Package(
             name: "accord",
             dependencies: [
                 "Primitives", "Tensors", "Media", "ClusterProtocol", "Datasets", "Checkpoints",
-                "WeightFiles", "Models", "Training", "Evaluation", "PretrainedTowers",
-                "ClusterRuntime", "Tokenization", argumentParser, logging,
+                "WeightFiles", "Training", "Evaluation", "PretrainedTowers", "ClusterRuntime",
+                "Tokenization", argumentParser, logging,
             ],
             swiftSettings: strict),
 
@@ -148,7 +149,10 @@ let package = Package(
             ["Primitives", "Tensors", "Autograd", "Datasets", "NeuralNetworks", "Models"]),
         tests(
             of: "PretrainedTowers",
-            ["Primitives", "Tensors", "Autograd", "NeuralNetworks", "Models", "WeightFiles"]),
+            [
+                "Primitives", "Hashing", "Tensors", "Autograd", "NeuralNetworks", "Models",
+                "WeightFiles",
+            ]),
         tests(
             of: "ClusterRuntime",
             [
