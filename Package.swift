@@ -98,8 +98,8 @@ let package = Package(
             "ClusterRuntime",
             [
                 "Primitives", "Hashing", "Tensors", "Messaging", "Media", "ClusterProtocol",
-                "Collectives", "Datasets", "Tokenization", "Checkpoints", "Objectives",
-                "Training", grdb, logging,
+                "Collectives", "Datasets", "Tokenization", "Checkpoints", "WeightFiles",
+                "Objectives", "Training", "PretrainedTowers", grdb, logging,
             ]),
 
         // Floor 8
@@ -156,8 +156,9 @@ let package = Package(
         tests(
             of: "ClusterRuntime",
             [
-                "Primitives", "Hashing", "Messaging", "ClusterProtocol", "Datasets", "Training",
-                grdb,
+                "Primitives", "Hashing", "Tensors", "Messaging", "ClusterProtocol", "Datasets",
+                "Optimizers", "Checkpoints", "Models", "Objectives", "Training",
+                "PretrainedTowers", grdb, logging,
             ]),
         .testTarget(
             name: "CommandLineTests", dependencies: ["accord", "Primitives", argumentParser],
