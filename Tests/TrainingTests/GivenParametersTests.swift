@@ -9,8 +9,6 @@ import Testing
 
 /// A run that does not begin from its seed.
 @Suite struct GivenParametersTests {
-    private struct Refusal: Error {}
-
     @Test func bothEncodersBeginFromThemAndNothingElseChanges() {
         let run = TinyRun()
         let (seeded, given) = (run.replica(), run.replica())
@@ -55,9 +53,5 @@ import Testing
         _ = try run.advance(restored)
 
         #expect(given.stateHash() == restored.stateHash())
-    }
-
-    @Test func aFailureIsPassedOn() {
-        #expect(throws: Refusal.self) { try TinyRun().replica().begin { _ in throw Refusal() } }
     }
 }
