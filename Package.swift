@@ -90,15 +90,16 @@ let package = Package(
             "Evaluation",
             ["Primitives", "Tensors", "Autograd", "Datasets", "NeuralNetworks", "Models"]),
         floor(
-            "PretrainedTowers", ["Tensors", "WeightFiles", "Autograd", "NeuralNetworks", "Models"]),
+            "PretrainedTowers",
+            ["Hashing", "Tensors", "WeightFiles", "Autograd", "NeuralNetworks", "Models"]),
 
         // Floor 7
         floor(
             "ClusterRuntime",
             [
                 "Primitives", "Hashing", "Tensors", "Messaging", "Media", "ClusterProtocol",
-                "Collectives", "Datasets", "Tokenization", "Checkpoints", "Objectives",
-                "Training", grdb, logging,
+                "Collectives", "Datasets", "Tokenization", "Checkpoints", "WeightFiles",
+                "Objectives", "Training", "PretrainedTowers", grdb, logging,
             ]),
 
         // Floor 8
@@ -106,8 +107,8 @@ let package = Package(
             name: "accord",
             dependencies: [
                 "Primitives", "Tensors", "Media", "ClusterProtocol", "Datasets", "Checkpoints",
-                "WeightFiles", "Models", "Training", "Evaluation", "PretrainedTowers",
-                "ClusterRuntime", "Tokenization", argumentParser, logging,
+                "WeightFiles", "Training", "Evaluation", "PretrainedTowers", "ClusterRuntime",
+                "Tokenization", argumentParser, logging,
             ],
             swiftSettings: strict),
 
@@ -148,12 +149,16 @@ let package = Package(
             ["Primitives", "Tensors", "Autograd", "Datasets", "NeuralNetworks", "Models"]),
         tests(
             of: "PretrainedTowers",
-            ["Primitives", "Tensors", "Autograd", "NeuralNetworks", "Models", "WeightFiles"]),
+            [
+                "Primitives", "Hashing", "Tensors", "Autograd", "NeuralNetworks", "Models",
+                "WeightFiles",
+            ]),
         tests(
             of: "ClusterRuntime",
             [
-                "Primitives", "Hashing", "Messaging", "ClusterProtocol", "Datasets", "Training",
-                grdb,
+                "Primitives", "Hashing", "Tensors", "Messaging", "ClusterProtocol", "Datasets",
+                "Optimizers", "Checkpoints", "Models", "Objectives", "Training",
+                "PretrainedTowers", grdb, logging,
             ]),
         .testTarget(
             name: "CommandLineTests", dependencies: ["accord", "Primitives", argumentParser],

@@ -62,7 +62,7 @@ extension CoordinatorCore {
     ) -> CatchUp {
         let sources = all.indices.filter { all[$0].hasState && all[$0].applied == base }
         guard let base, let source = sources.first else {
-            return checkpoint == .initial
+            return checkpoint == .initial && !hasGivenState
                 ? .initialState : .fetchState(endpoint: configuration.dataEndpoint)
         }
         let endpoint = members[source].member.dataEndpoint

@@ -108,6 +108,8 @@ package struct CoordinatorCore: Sendable {
     var stateHashes: [Step: [UInt8]] = [:]
     var masked: Set<MaskedClip> = []
     var checkpoint = Step.initial
+    /// Of step 0: nobody has it without fetching it.
+    let hasGivenState: Bool
     var snapshots: [PendingSnapshot] = []
     var fetching: PendingSnapshot?
     /// Since the last checkpoint that was published.
@@ -127,6 +129,7 @@ package struct CoordinatorCore: Sendable {
         stateHashes = log.stateHashes
         masked = log.masked
         checkpoint = log.checkpoint
+        hasGivenState = log.hasGivenState
         numericClass = log.numericClass
         members = log.members.map { MemberState(member: $0, lastHeardTick: 0) }
         plan = log.plan

@@ -28,6 +28,9 @@ package struct CoordinatorLog: Equatable, Sendable {
     package var numericClass: String?
     /// The newest published checkpoint.
     package var checkpoint = Step.initial
+    /// The state of step 0 was given, and is a checkpoint as any other; otherwise it follows from
+    /// the seed, and every worker has it.
+    package var hasGivenState = false
 
     package init() {}
 }

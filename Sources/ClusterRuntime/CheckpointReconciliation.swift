@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Checkpoints
 import ClusterProtocol
+import Hashing
 import Logging
 import Primitives
 
@@ -18,6 +19,12 @@ func reconcileCheckpoints(
             guard log.checkpoint > .initial else { return }
             throw ExitFailure(
                 .checkpointCorrupt, "the checkpoints of this run are gone: \(store.directory)")
+        }
+        let origin = try ledger.existingRun()?.origin
+        if let origin, newest.step == .initial, newest.stateHash != origin.stateHash.bytes {
+            throw ExitFailure(
+                .checkpointCorrupt,
+                "\(newest.path) is another state than the one that the run began from")
         }
         if newest.step < log.checkpoint {
             try ledger.forgetCheckpoints(after: newest.step)

@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-import Checkpoints
 import ClusterProtocol
-import Datasets
 import Foundation
-import Hashing
 import Logging
 import Messaging
 import Primitives
@@ -12,16 +9,19 @@ import Training
 package struct CoordinatorOptions: Sendable {
     package var configurationPath: String
     package var runPath: String
+    /// What a new run starts from; empty = the seed.
+    package var initialPaths: [String]
     /// For example tcp://127.0.0.1:7077; nil takes the one of the run, or a free port.
     package var listenEndpoint: String?
     package var expectedWorkerCount: Int
 
     package init(
-        configurationPath: String, runPath: String, listenEndpoint: String?,
-        expectedWorkerCount: Int
+        configurationPath: String, runPath: String, initialPaths: [String] = [],
+        listenEndpoint: String?, expectedWorkerCount: Int
     ) {
         self.configurationPath = configurationPath
         self.runPath = runPath
+        self.initialPaths = initialPaths
         self.listenEndpoint = listenEndpoint
         self.expectedWorkerCount = expectedWorkerCount
     }
@@ -35,20 +35,18 @@ package enum CoordinatorProcess {
         raiseOpenFileLimit()
         let configuration = try RunConfiguration(contentsOf: options.configurationPath)
         let setup = try RunSetup(configuration)
-        let directory = RunDirectory(options.runPath)
-        try directory.prepare(configuration)
-        let lock = try directory.lock()
-        defer { close(lock) }
-        let ledger = try Ledger(path: directory.ledgerPath)
-        let run = try register(setup, ledger, directory)
-        let checkpoints = CheckpointStore(directory: directory.checkpointsPath)
-        try reconcileCheckpoints(checkpoints, ledger, logger)
+        let opening = RunOpening(
+            setup: setup, directory: RunDirectory(options.runPath),
+            initialPaths: options.initialPaths, logger: logger)
+        let opened = try opening.open()
+        defer { close(opened.lock) }
+        let (run, ledger) = (opened.run, opened.ledger)
         let mailbox = Mailbox<CoordinatorCore.Event>()
         let signals = SignalWatch { name in mailbox.post(.stopRequested(reason: name)) }
         defer { signals.cancel() }
         let shell = try CoordinatorShell(
             .init(
-                directory: directory, ledger: ledger, checkpoints: checkpoints,
+                directory: opening.directory, ledger: ledger, checkpoints: opening.checkpoints,
                 keepCount: configuration.checkpoint.keepCount,
                 controlEndpoints: try listenEndpoints(options, ledger), logger: logger),
             mailbox: mailbox
@@ -58,25 +56,6 @@ package enum CoordinatorProcess {
         let (reason, text) = try shell.run()
         logger.info("\(text)")
         guard reason == .success else { throw ExitFailure(reason, text) }
-    }
-
-    private static func register(
-        _ setup: RunSetup, _ ledger: Ledger, _ directory: RunDirectory
-    ) throws(ExitFailure) -> Ledger.Run {
-        var generator = SystemRandomNumberGenerator()
-        let run = try ledger.register(
-            Ledger.Run(
-                id: RunID(generator.next()), clipCount: setup.collection.clips.count,
-                stepCount: setup.stepCount, fingerprint: setup.dataFingerprint))
-        guard run.fingerprint == setup.dataFingerprint else {
-            throw ExitFailure(
-                .runDirectoryRefused,
-                "the data set \(setup.collection.directory) has changed since \(directory.path) "
-                    + "was started: \(run.clipCount) clips then, "
-                    + "\(setup.collection.clips.count) now, or other texts, sizes or vocabulary. "
-                    + "Restore it, or use another --run")
-        }
-        return run
     }
 
     /// In order of preference: workers look for a restarted coordinator where it was, but if that

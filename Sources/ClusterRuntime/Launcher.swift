@@ -5,20 +5,24 @@ import Logging
 import Messaging
 import Primitives
 import Synchronization
+import Training
 
 package struct LaunchOptions: Sendable {
     package var configurationPath: String
     package var runPath: String
+    /// What a new run starts from; empty = the seed.
+    package var initialPaths: [String]
     package var workerCount: Int
     package var threadCount: Int
     package var executable: URL
 
     package init(
-        configurationPath: String, runPath: String, workerCount: Int, threadCount: Int,
-        executable: URL
+        configurationPath: String, runPath: String, initialPaths: [String] = [],
+        workerCount: Int, threadCount: Int, executable: URL
     ) {
         self.configurationPath = configurationPath
         self.runPath = runPath
+        self.initialPaths = initialPaths
         self.workerCount = workerCount
         self.threadCount = threadCount
         self.executable = executable
@@ -67,6 +71,20 @@ package final class Launcher {
         _ options: LaunchOptions, report: @escaping (String) -> Void
     ) throws(ExitFailure) {
         try Launcher(options, report).run()
+    }
+
+    /// What a new run is about to start from, a sentence each; none for the seed, nor for a run
+    /// that is there already.
+    ///
+    /// The coordinator reads the files as well, but only in a run directory, where its log is.
+    package static func initialSentences(
+        _ options: LaunchOptions
+    ) throws(ExitFailure) -> [String] {
+        guard !options.initialPaths.isEmpty,
+            try RunDirectory(options.runPath).existingRun() == nil
+        else { return [] }
+        let configuration = try RunConfiguration(contentsOf: options.configurationPath)
+        return try InitialState(options.initialPaths, try RunSetup(configuration)).sentences
     }
 
     private init(_ options: LaunchOptions, _ report: @escaping (String) -> Void) {
@@ -210,7 +228,7 @@ package final class Launcher {
             [
                 "coordinator", "--config", options.configurationPath, "--run", options.runPath,
                 "--listen", "tcp://127.0.0.1:0", "--workers", "\(options.workerCount)",
-            ]
+            ] + options.initialPaths.flatMap { ["--init", $0] }
         case .worker:
             [
                 "worker", "--coordinator",

@@ -28,10 +28,12 @@ package final class Ledger {
             }
             database = try DatabaseQueue(path: path, configuration: configuration)
             lastHash = []
-            if !isReadOnly { try Self.migrator.migrate(database) }
+            // A crash may have left a ledger without tables, and readers do not make them.
+            guard !isReadOnly else { return }
+            try Self.migrator.migrate(database)
             lastHash = try database.read {
                 try Data.fetchOne($0, sql: "SELECT hash FROM step ORDER BY number DESC LIMIT 1")
-                    .map(Array.init) ?? []
+                    .map(Array.init) ?? Self.run($0)?.chainRoot ?? []
             }
         } catch {
             throw Self.failure("open", path, error)
@@ -57,6 +59,9 @@ package final class Ledger {
                     CREATE TABLE event (id INTEGER PRIMARY KEY, text TEXT NOT NULL);
                     """)
         }
+        migrator.registerMigration("2") { database in
+            try database.execute(sql: "ALTER TABLE run ADD COLUMN origin TEXT")
+        }
         return migrator
     }
 
@@ -74,13 +79,22 @@ package final class Ledger {
         package var clipCount: Int
         package var stepCount: Int
         package var fingerprint: [UInt8]
+        /// Nil for a run that began from its seed.
+        package var origin: RunOrigin?
 
-        package init(id: RunID, clipCount: Int, stepCount: Int, fingerprint: [UInt8]) {
+        package init(
+            id: RunID, clipCount: Int, stepCount: Int, fingerprint: [UInt8],
+            origin: RunOrigin? = nil
+        ) {
             self.id = id
             self.clipCount = clipCount
             self.stepCount = stepCount
             self.fingerprint = fingerprint
+            self.origin = origin
         }
+
+        /// What the hash of step 1 covers as the row before it.
+        var chainRoot: [UInt8] { origin?.digest.bytes ?? [] }
     }
 
     /// Durable when it returns.
@@ -136,18 +150,19 @@ package final class Ledger {
     /// Writes the run, or returns the one that is there.
     package func register(_ run: Run) throws(ExitFailure) -> Run {
         do {
-            if let existing = try self.run() { return existing }
+            if let existing = try database.read({ try Self.run($0) }) { return existing }
             try database.write { database in
                 try database.execute(
                     sql: """
-                        INSERT INTO run (id, clipCount, stepCount, fingerprint)
-                        VALUES (?, ?, ?, ?)
+                        INSERT INTO run (id, clipCount, stepCount, fingerprint, origin)
+                        VALUES (?, ?, ?, ?, ?)
                         """,
                     arguments: [
                         Int64(bitPattern: run.id.value), run.clipCount, run.stepCount,
-                        Data(run.fingerprint),
+                        Data(run.fingerprint), try run.origin.map(Self.json),
                     ])
             }
+            lastHash = run.chainRoot
             return run
         } catch {
             throw Self.failure("write", database.path, error)
@@ -191,19 +206,24 @@ package final class Ledger {
 
     // MARK: - Reading
 
-    private func run() throws -> Run? {
-        try database.read { database in
-            try Row.fetchOne(database, sql: "SELECT * FROM run").map { row in
-                Run(
-                    id: RunID(UInt64(bitPattern: row["id"] as Int64)),
-                    clipCount: row["clipCount"], stepCount: row["stepCount"],
-                    fingerprint: Array(row["fingerprint"] as Data))
-            }
+    /// Nil also in a ledger that a crash has left without its tables.
+    private static func run(_ database: Database) throws -> Run? {
+        guard try database.tableExists("run") else { return nil }
+        return try Row.fetchOne(database, sql: "SELECT * FROM run").map { row in
+            Run(
+                id: RunID(UInt64(bitPattern: row["id"] as Int64)),
+                clipCount: row["clipCount"], stepCount: row["stepCount"],
+                fingerprint: Array(row["fingerprint"] as Data),
+                origin: try (row["origin"] as String?).map { try value(RunOrigin.self, $0) })
         }
     }
 
     package func existingRun() throws(ExitFailure) -> Run? {
-        do { return try run() } catch { throw Self.failure("read", database.path, error) }
+        do {
+            return try database.read { try Self.run($0) }
+        } catch {
+            throw Self.failure("read", database.path, error)
+        }
     }
 
     /// What a coordinator that starts again must know.
@@ -225,6 +245,7 @@ package final class Ledger {
             if let plan = row["plan"] as String? { log.plan = try value(StepPlan.self, plan) }
         }
         log.numericClass = try String.fetchOne(database, sql: "SELECT numericClass FROM run")
+        log.hasGivenState = try run(database)?.origin != nil
         log.committed = Step(
             UInt64(try Int64.fetchOne(database, sql: "SELECT MAX(number) FROM step") ?? 0))
         log.checkpoint = Step(

@@ -18,6 +18,8 @@ package struct VerificationReport: Encodable, Equatable, Sendable {
     package var consumedClips = 0
     package var maskedClips = 0
     package var checkpoints = 0
+    /// What the run began from instead of the seed.
+    package var origin: RunOrigin?
     /// The newest one in the ledger, hexadecimal; empty when there is none.
     package var stateHash = ""
     /// The first broken promise of each kind, a sentence each.
@@ -59,6 +61,9 @@ package struct LedgerVerifier {
         order = configuration.sampleOrder(clipCount: run.clipCount)
         coverage = EpochCoverage(clipCount: run.clipCount)
         report.stepCount = UInt64(run.stepCount)
+        report.origin = run.origin
+        previousHash = run.chainRoot
+        stateHashes[.initial] = run.origin?.stateHash.bytes
         try readMasks()
     }
 

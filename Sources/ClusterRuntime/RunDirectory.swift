@@ -39,6 +39,12 @@ package struct RunDirectory: Sendable {
         try RunConfiguration(contentsOf: configurationPath)
     }
 
+    /// What the ledger says of the run; nil while none was created here.
+    package func existingRun() throws(ExitFailure) -> Ledger.Run? {
+        guard FileManager.default.fileExists(atPath: ledgerPath) else { return nil }
+        return try Ledger(path: ledgerPath, isReadOnly: true).existingRun()
+    }
+
     /// Creates the folder, or checks that it belongs to this configuration.
     package func prepare(_ configuration: RunConfiguration) throws(ExitFailure) {
         do {
@@ -47,9 +53,7 @@ package struct RunDirectory: Sendable {
         } catch {
             throw ExitFailure(.storageFailed, "cannot create \(logsPath): \(error)")
         }
-        guard FileManager.default.fileExists(atPath: configurationPath) else {
-            return try write(Array(configuration.resolvedYAML.utf8), to: configurationPath)
-        }
+        guard FileManager.default.fileExists(atPath: configurationPath) else { return }
         let differences = configuration.differences(from: try self.configuration())
         guard differences.isEmpty else {
             throw ExitFailure(
@@ -57,6 +61,13 @@ package struct RunDirectory: Sendable {
                 "\(path) belongs to another configuration: \(differences.joined(separator: "; ")). "
                     + "Use another --run, or the configuration it was started with")
         }
+    }
+
+    /// Writes the configuration down, once the ledger has the run: a folder with config.yaml has
+    /// one, and so it is known what it began from.
+    package func adopt(_ configuration: RunConfiguration) throws(ExitFailure) {
+        guard !FileManager.default.fileExists(atPath: configurationPath) else { return }
+        try write(Array(configuration.resolvedYAML.utf8), to: configurationPath)
     }
 
     /// Holds the folder for one coordinator; the lock goes with the process.

@@ -21,6 +21,8 @@ package struct RunStatus: Codable, Equatable, Sendable {
     package var skippedSteps: Int
     package var secondAttempts: Int
     package var checkpointStep: UInt64
+    /// What the run began from; nil for its seed.
+    package var origin: RunOrigin?
     /// What the coordinator last told about the cluster; nil when it never ran.
     package var live: LiveStatus?
 
@@ -40,17 +42,18 @@ package struct RunStatus: Codable, Equatable, Sendable {
     private static func read(_ directory: RunDirectory, _ ledger: Ledger) throws -> RunStatus {
         let (last, hashed) = try ledger.newest()
         let counts = try ledger.counts()
+        let run = try ledger.existingRun()
         let summary = try last.map { try StepSummary(decoding: $0.report.payload) }
         return RunStatus(
             step: last?.report.step.number ?? 0,
-            stepCount: UInt64(try ledger.existingRun()?.stepCount ?? 0),
+            stepCount: UInt64(run?.stepCount ?? 0),
             stateHash: hashed.flatMap { Digest($0.report.stateHash)?.description },
             stateHashStep: hashed?.report.step.number, loss: finite(summary?.loss),
             maskedLanguageLoss: finite(summary?.maskedLanguageLoss),
             alignmentLoss: finite(summary?.alignmentLoss), generations: counts.generations,
             maskedClips: counts.maskedClips, skippedSteps: counts.skippedSteps,
             secondAttempts: counts.secondAttempts,
-            checkpointStep: try ledger.checkpoints().last?.step.number ?? 0,
+            checkpointStep: try ledger.checkpoints().last?.step.number ?? 0, origin: run?.origin,
             live: directory.read(LiveStatus.self, from: directory.statusPath))
     }
 

@@ -2,7 +2,7 @@
 import Crypto
 
 /// A SHA-256 value.
-package struct Digest: Hashable, Codable, Sendable, CustomStringConvertible {
+package struct Digest: Hashable, Sendable, CustomStringConvertible {
     /// Always 32 bytes.
     package let bytes: [UInt8]
 
@@ -26,6 +26,35 @@ package struct Digest: Hashable, Codable, Sendable, CustomStringConvertible {
     package var description: String {
         let digits = Array("0123456789abcdef")
         return String(bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] })
+    }
+}
+
+// MARK: - Codable, as the sixty-four digits
+
+extension Digest: Codable {
+    package init(from decoder: any Decoder) throws {
+        let container = try decoder.singleValueContainer()
+        let text = try container.decode(String.self)
+        guard let digest = Digest(hexadecimal: text) else {
+            throw DecodingError.dataCorruptedError(
+                in: container, debugDescription: "not a SHA-256 of sixty-four digits")
+        }
+        self = digest
+    }
+
+    package func encode(to encoder: any Encoder) throws {
+        var container = encoder.singleValueContainer()
+        try container.encode(description)
+    }
+
+    /// Nil unless the text is what `description` gives.
+    package init?(hexadecimal text: String) {
+        let digits = text.utf8.compactMap { Character(UnicodeScalar($0)).hexDigitValue }
+        guard digits.count == 2 * Self.byteCount, text.utf8.count == digits.count else {
+            return nil
+        }
+        bytes = (0..<Self.byteCount).map { UInt8(digits[2 * $0] << 4 | digits[2 * $0 + 1]) }
+        guard description == text else { return nil }
     }
 }
 

@@ -6,19 +6,32 @@ import WeightFiles
 /// Parameters between a tower and the files of its publisher.
 enum ParameterTransfer {
     /// All parameters of the tower; every one is found and has its shape before memory is taken.
+    ///
+    /// - Parameter authority: what says how the tower looks.
     static func load<Tower: PublishedTower>(
-        _ tower: Tower, from directory: WeightDirectory
+        _ tower: Tower, from directory: WeightDirectory, authority: String = "config.json"
     ) throws(WeightFileFailure) -> FloatVector {
         let prefix = prefix(of: tower, in: directory)
-        let names = try findAll(tower, prefix, in: directory)
-        try refuseStrangers(tower, prefix, in: directory)
+        let names = try findAll(tower, prefix, in: directory, authority)
+        try refuseStrangers(tower, prefix, in: directory, authority)
         let vector = FloatVector(count: tower.layout.elementCount)
         for (entry, name) in zip(tower.layout.entries, names) {
             guard let (file, _) = directory.find(name) else { continue }
             try file.readFloats(
                 name, into: UnsafeMutableBufferPointer(rebasing: vector.elements[entry.range]))
+            try requireFinite(vector.elements[entry.range], name, file)
         }
         return vector
+    }
+
+    /// One number that is none would spoil every other with the first step.
+    private static func requireFinite(
+        _ values: Slice<UnsafeMutableBufferPointer<Float>>, _ name: String, _ file: SafetensorsFile
+    ) throws(WeightFileFailure) {
+        guard let place = values.firstIndex(where: { !$0.isFinite }) else { return }
+        throw WeightFileFailure(
+            file.path, "tensor \(WeightFileFailure.quoted(name))", expected: "finite numbers",
+            found: "\(values[place]) as element \(place - values.startIndex)")
     }
 
     /// The parameters under the names that the publisher's programs look for.
@@ -47,7 +60,7 @@ enum ParameterTransfer {
     }
 
     private static func findAll<Tower: PublishedTower>(
-        _ tower: Tower, _ prefix: String, in directory: WeightDirectory
+        _ tower: Tower, _ prefix: String, in directory: WeightDirectory, _ authority: String
     ) throws(WeightFileFailure) -> [String] {
         var names: [String] = []
         var missing: [PublishedParameter] = []
@@ -62,7 +75,7 @@ enum ParameterTransfer {
             guard entry.shape == parameter.shape else {
                 throw WeightFileFailure(
                     file.path, "tensor \(WeightFileFailure.quoted(name))",
-                    expected: "shape \(parameter.shape), as config.json says",
+                    expected: "shape \(parameter.shape), as \(authority) says",
                     found: "shape \(entry.shape)")
             }
             names.append(name)
@@ -77,7 +90,7 @@ enum ParameterTransfer {
     }
 
     private static func refuseStrangers<Tower: PublishedTower>(
-        _ tower: Tower, _ prefix: String, in directory: WeightDirectory
+        _ tower: Tower, _ prefix: String, in directory: WeightDirectory, _ authority: String
     ) throws(WeightFileFailure) {
         let known = Set(tower.published.flatMap(\.names).map { prefix + $0 })
         let stranger = directory.names.filter { name in
@@ -86,7 +99,7 @@ enum ParameterTransfer {
         guard let stranger, let (file, entry) = directory.find(stranger) else { return }
         throw WeightFileFailure(
             file.path, "tensor \(WeightFileFailure.quoted(stranger))",
-            expected: "only tensors that the model of config.json has there",
+            expected: "only tensors that the model of \(authority) has there",
             found: "another one, of shape \(entry.shape)")
     }
 }

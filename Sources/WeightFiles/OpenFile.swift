@@ -32,6 +32,11 @@ final class OpenFile {
 
     static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
 
+    static func isFolder(_ path: String) -> Bool {
+        var status = stat()
+        return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+    }
+
     /// Fills the buffer from `offset` on.
     func read(
         _ buffer: UnsafeMutableRawBufferPointer, at offset: Int

@@ -36,6 +36,23 @@ package final class SafetensorsFile {
             path: path)
     }
 
+    /// The whole file, header included, a piece after the other: for a hash.
+    package func forEachPiece(
+        _ body: (UnsafeRawBufferPointer) -> Void
+    ) throws(WeightFileFailure) {
+        let buffer = UnsafeMutableRawBufferPointer.allocate(
+            byteCount: min(file.byteCount, Self.pieceBytes), alignment: 16)
+        defer { buffer.deallocate() }
+        for start in stride(from: 0, to: file.byteCount, by: Self.pieceBytes) {
+            let count = min(Self.pieceBytes, file.byteCount - start)
+            let piece = UnsafeMutableRawBufferPointer(rebasing: buffer[..<count])
+            try file.read(piece, at: start)
+            body(UnsafeRawBufferPointer(piece))
+        }
+    }
+
+    private static let pieceBytes = 1 << 20
+
     package func entry(_ name: String) throws(WeightFileFailure) -> SafetensorsHeader.Entry {
         guard let entry = header.entries[name] else {
             throw WeightFileFailure(

@@ -11,7 +11,9 @@ package struct WeightDirectory {
     package static let shardCountMax = 256
 
     package let path: String
-    /// config.json.
+    /// False for a file that stands alone.
+    package let isFolder: Bool
+    /// config.json; null for a file that stands alone.
     package let configuration: JSONValue
     private let files: [String: SafetensorsFile]
 
@@ -19,8 +21,28 @@ package struct WeightDirectory {
 
     package init(_ path: String) throws(WeightFileFailure) {
         self.path = path
+        isFolder = true
         configuration = try Self.json("\(path)/config.json")
         files = try Self.openFiles(path)
+    }
+
+    /// A folder as above, or a safetensors file without any configuration.
+    package init(folderOrFile path: String) throws(WeightFileFailure) {
+        guard !OpenFile.isFolder(path) else {
+            self = try WeightDirectory(path)
+            return
+        }
+        self.path = path
+        isFolder = false
+        configuration = .null
+        let file = try SafetensorsFile(path)
+        files = file.header.entries.mapValues { _ in file }
+    }
+
+    /// Those that hold tensors, in the order of their paths.
+    package var weightFiles: [SafetensorsFile] {
+        Dictionary(files.values.map { ($0.path, $0) }) { first, _ in first }
+            .values.sorted { $0.path < $1.path }
     }
 
     /// Of all tensors, in no order.

@@ -28,6 +28,8 @@ struct CoordinatorCommand: ParsableCommand {
     @Option(help: "Start when so many workers are there, or 30 seconds after the first.")
     var workers: Int = 1
 
+    @OptionGroup var beginning: InitialWeightsOption
+
     func validate() throws {
         try require(workers, of: "--workers", in: 1...4096)
         guard listen?.hasPrefix("tcp://") ?? true else {
@@ -38,7 +40,7 @@ struct CoordinatorCommand: ParsableCommand {
     func run() throws {
         try CoordinatorProcess.run(
             CoordinatorOptions(
-                configurationPath: config, runPath: runPath, listenEndpoint: listen,
-                expectedWorkerCount: workers))
+                configurationPath: config, runPath: runPath, initialPaths: beginning.paths,
+                listenEndpoint: listen, expectedWorkerCount: workers))
     }
 }

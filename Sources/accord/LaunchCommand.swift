@@ -26,6 +26,8 @@ struct LaunchCommand: ParsableCommand {
     @Option(help: "Threads per worker (default: the processors divided by the workers).")
     var threads: Int?
 
+    @OptionGroup var beginning: InitialWeightsOption
+
     func validate() throws {
         try require(workers, of: "--workers", in: 1...4096)
         try require(threads, of: "--threads", in: 1...4096)
@@ -41,12 +43,12 @@ struct LaunchCommand: ParsableCommand {
     private func train() throws {
         let progress = ProgressLine()
         defer { progress.finish() }
-        try Launcher.run(
-            LaunchOptions(
-                configurationPath: config, runPath: runPath, workerCount: workers,
-                threadCount: threads ?? max(1, processorCount / workers),
-                executable: try Self.executable()),
-            report: progress.show)
+        let options = LaunchOptions(
+            configurationPath: config, runPath: runPath, initialPaths: beginning.paths,
+            workerCount: workers, threadCount: threads ?? max(1, processorCount / workers),
+            executable: try Self.executable())
+        for sentence in try Launcher.initialSentences(options) { Terminal.say(sentence + "\n") }
+        try Launcher.run(options, report: progress.show)
     }
 
     private static func executable() throws -> URL {

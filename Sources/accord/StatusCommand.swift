@@ -25,6 +25,9 @@ struct StatusCommand: ParsableCommand {
         if let hash = status.stateHash, let step = status.stateHashStep {
             print("state hash       \(hash) (step \(step))")
         }
+        for file in status.origin?.files ?? [] {
+            print("began from       \(file.path) (SHA-256 \(file.sha256))")
+        }
         print("checkpoint       step \(status.checkpointStep)")
         print("generations      \(status.generations)")
         print("masked clips     \(status.maskedClips)")

@@ -19,6 +19,9 @@ struct VerifyCommand: ParsableCommand {
         if json {
             try printJSON(report)
         } else {
+            for file in report.origin?.files ?? [] {
+                print("began from       \(file.path) (SHA-256 \(file.sha256))")
+            }
             print("committed steps  \(report.committedSteps) of \(report.stepCount)")
             print("finished epochs  \(report.finishedEpochs)")
             print("consumed clips   \(report.consumedClips), \(report.maskedClips) left out")

@@ -196,4 +196,24 @@ import Testing
 
         #expect(welcomed == [.send(WorkerID(2), .welcome(Self.configuration(2).welcome))])
     }
+
+    /// Also when it was restarted, and when the members that had it are gone.
+    @Test(arguments: [false, true])
+    func aGivenStateIsFetchedAndASeededOneIsNot(_ isGiven: Bool) {
+        var log = CoordinatorLog()
+        log.hasGivenState = isGiven
+        log.generation = Generation(1)
+        log.members = [Self.member(1)]
+        var core = CoordinatorCore(Self.configuration(), restoring: log)
+
+        let directives = core.handle(Self.ready(1, generation: 1))
+
+        let plans = directives.compactMap { directive -> StepPlan? in
+            if case .persist(.plan(let plan)) = directive { plan } else { nil }
+        }
+        #expect(plans.map(\.base) == [.initial])
+        #expect(
+            plans.first?.catchUp
+                == [isGiven ? .fetchState(endpoint: "coordinator") : .initialState])
+    }
 }

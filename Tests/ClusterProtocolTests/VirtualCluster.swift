@@ -68,8 +68,13 @@ final class VirtualCluster {
     private var exchanges: [Exchange.Key: Exchange] = [:]
     private let expectedWorkerCount: Int
 
-    init(seed: UInt64, workerCount: Int, stepCount: UInt64, faults: Faults = Faults()) {
+    /// - Parameter hasGivenState: the state of step 0 is the coordinator's, not the seed's.
+    init(
+        seed: UInt64, workerCount: Int, stepCount: UInt64, faults: Faults = Faults(),
+        hasGivenState: Bool = false
+    ) {
         generator = SeededGenerator(seed: seed, purpose: .testing)
+        log.hasGivenState = hasGivenState
         self.stepCount = stepCount
         self.faults = faults
         expectedWorkerCount = workerCount
@@ -381,6 +386,7 @@ final class VirtualCluster {
         later(worker, 400) { [unowned self] worker in
             switch choice {
             case .none, .initialState:
+                if log.hasGivenState { return fail("worker \(id) starts from the seed") }
                 worker.install(state: VirtualWorker.initialState, step: .initial)
             case .fetchReduced(let endpoint):
                 guard source(endpoint)?.result == step, worker.applied.next == step else {
@@ -388,7 +394,7 @@ final class VirtualCluster {
                 }
                 worker.apply(step)
             case .fetchState(let endpoint):
-                let checkpoint = endpoint == "coordinator" ? log.stateHashes[step] : nil
+                let checkpoint = endpoint == "coordinator" ? publishedHash(of: step) : nil
                 guard let hash = source(endpoint)?.snapshots[step] ?? checkpoint else {
                     return tell(id, .catchUpFailed(reason: "\(endpoint) does not serve \(step)"))
                 }
@@ -396,6 +402,11 @@ final class VirtualCluster {
             }
             tell(id, .caughtUp(step))
         }
+    }
+
+    private func publishedHash(of step: Step) -> [UInt8]? {
+        guard step == .initial else { return log.stateHashes[step] }
+        return log.hasGivenState ? VirtualWorker.hash(VirtualWorker.initialState) : nil
     }
 
     private func source(_ endpoint: String) -> VirtualWorker? {

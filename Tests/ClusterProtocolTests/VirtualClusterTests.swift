@@ -32,6 +32,16 @@ import Testing
         #expect(cluster.counts.snapshotsMax <= 2, "each is as large as the state")
     }
 
+    /// Nobody has it from the seed, and nobody takes it from there.
+    @Test func aGivenStateIsFetchedByEveryWorker() {
+        let cluster = VirtualCluster(
+            seed: 5, workerCount: 3, stepCount: Self.stepCount, hasGivenState: true)
+        cluster.run()
+
+        expectWhole(cluster, 5)
+        #expect(cluster.counts.catchUps == ["fetchState": 3])
+    }
+
     /// The workers finish what they can do alone, and then no process waits for ever: 600 ticks of
     /// silence are the limit of these workers.
     @Test(arguments: [(moment: 20, deaths: []), (moment: 20, deaths: [21])])
@@ -119,6 +129,6 @@ import Testing
         }
         return VirtualCluster(
             seed: seed, workerCount: 1 + generator.next(below: 5), stepCount: stepCount,
-            faults: faults)
+            faults: faults, hasGivenState: seed.isMultiple(of: 3))
     }
 }

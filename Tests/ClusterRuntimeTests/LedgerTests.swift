@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 import GRDB
+import Hashing
 import Primitives
 import Testing
 
@@ -143,6 +144,57 @@ import Testing
         let other = Ledger.Run(id: RunID(1), clipCount: 9, stepCount: 9, fingerprint: [])
         #expect(try open().register(other) == run)
         #expect(try open().existingRun() == run)
+    }
+
+    private static let origin = RunOrigin(
+        files: [
+            .init(path: "模型/model.safetensors", sha256: Digest(of: [1])),
+            .init(path: "b", sha256: Digest(of: [2])),
+        ], stateHash: Digest(of: [3]))
+
+    @Test func whatTheRunBeganFromIsPartOfIt() throws {
+        let run = Ledger.Run(
+            id: RunID(3), clipCount: 50, stepCount: 12, fingerprint: [7], origin: Self.origin)
+        let ledger = try open()
+        _ = try ledger.register(run)
+
+        #expect(try open(isReadOnly: true).existingRun() == run)
+        #expect(try ledger.restore().hasGivenState)
+    }
+
+    /// In the life that has created the run and in a later one.
+    @Test(arguments: [false, true]) func theFirstStepFollowsTheOrigin(_ reopens: Bool) throws {
+        let first = try open()
+        _ = try first.register(
+            .init(id: RunID(3), clipCount: 1, stepCount: 1, fingerprint: [], origin: Self.origin))
+
+        try (reopens ? try open() : first).append(.committed(Self.report(1)))
+
+        var hashes: [[UInt8]] = []
+        try open().forEachStep { hashes.append($0.hash) }
+        let root = Self.origin.digest.bytes
+        #expect(hashes == [Ledger.chainHash(of: Self.report(1), after: root)])
+        #expect(hashes != [Ledger.chainHash(of: Self.report(1), after: [])])
+    }
+
+    /// Of the versions that knew no origin.
+    @Test func anOlderLedgerIsReadAndGoesOn() throws {
+        let run = Ledger.Run(id: RunID(3), clipCount: 5, stepCount: 6, fingerprint: [7])
+        _ = try open().register(run)
+        try DatabaseQueue(path: folder.directory.ledgerPath).write {
+            try $0.execute(sql: "ALTER TABLE run DROP COLUMN origin")
+            try $0.execute(sql: "DELETE FROM grdb_migrations WHERE identifier = '2'")
+        }
+
+        #expect(try open(isReadOnly: true).existingRun() == run)
+        #expect(try !open(isReadOnly: true).restore().hasGivenState)
+        #expect(try open().existingRun() == run)
+    }
+
+    @Test func aLedgerWithoutTablesHasNoRun() throws {
+        try Data().write(to: URL(filePath: folder.directory.ledgerPath))
+
+        #expect(try folder.directory.existingRun() == nil)
     }
 
     @Test func theEndpointOfTheRunIsTheNewest() throws {

@@ -5,6 +5,7 @@ import ClusterRuntime
 import Datasets
 import Foundation
 import GRDB
+import Hashing
 import Primitives
 import Testing
 import Training
@@ -28,6 +29,7 @@ import Training
             configuration.lanes.count = 4
             configuration.lanes.microbatchSize = 4
             try directory.prepare(configuration)
+            try directory.adopt(configuration)
         }
 
         deinit { try? FileManager.default.removeItem(atPath: path) }
@@ -43,12 +45,13 @@ import Training
 
         func write(
             steps: some Sequence<Int> = 1...stepCount, masked: [MaskedClip] = [],
-            consumed: (Step, [Int]) -> [Int] = { $1 }
+            origin: RunOrigin? = nil, consumed: (Step, [Int]) -> [Int] = { $1 }
         ) throws {
             let ledger = try Ledger(path: directory.ledgerPath)
             _ = try ledger.register(
                 .init(
-                    id: RunID(1), clipCount: clipCount, stepCount: stepCount, fingerprint: [1]))
+                    id: RunID(1), clipCount: clipCount, stepCount: stepCount, fingerprint: [1],
+                    origin: origin))
             for clip in masked { try ledger.append(.masked(clip, reason: "damaged")) }
             for step in steps.map({ Step(UInt64($0)) }) {
                 let clips = consumed(step, clips(step))
@@ -236,6 +239,58 @@ import Training
             report.problems == [
                 "there is a checkpoint of step 10, but the ledger ends at step 8"
             ])
+    }
+
+    // MARK: - A run that began from given weights
+
+    private static let origin = RunOrigin(
+        files: [.init(path: "m/model.safetensors", sha256: Digest(of: [7]))],
+        stateHash: Digest(of: [8]))
+
+    private func logOrigin(_ bench: Bench) throws {
+        try Ledger(path: bench.directory.ledgerPath)
+            .append(.checkpoint(step: .initial, stateHash: Self.origin.stateHash.bytes))
+    }
+
+    @Test(arguments: [0, 12]) func theHistoryHangsOnWhatItBeganFrom(_ stepCount: Int) throws {
+        let bench = try Bench()
+        try bench.write(steps: 1..<stepCount + 1, origin: Self.origin)
+        try logOrigin(bench)
+        try CheckpointStore(directory: bench.directory.checkpointsPath)
+            .publish([1], step: .initial, stateHash: Self.origin.stateHash.bytes)
+
+        let report = try LedgerVerifier.verify(bench.path)
+
+        #expect(report.problems == [])
+        #expect(report.origin == Self.origin && report.checkpoints == 1)
+    }
+
+    /// Path, content and state are all covered; without an origin the chain begins elsewhere, too.
+    @Test(arguments: [
+        "replace(origin, 'model.safe', 'other.safe')",
+        "replace(origin, '\(Digest(of: [7]))', '\(Digest(of: [9]))')",
+        "replace(origin, '\(Digest(of: [8]))', '\(Digest(of: [9]))')", "NULL",
+    ])
+    func anOriginThatWasTamperedWithBreaksTheChain(_ value: String) throws {
+        let bench = try Bench()
+        try bench.write(origin: Self.origin)
+        try bench.tamper("UPDATE run SET origin = \(value)")
+
+        let report = try LedgerVerifier.verify(bench.path)
+
+        #expect(report.problems.first?.hasPrefix("step 1: its hash does not fit") == true)
+    }
+
+    @Test func anotherStateOfStepZeroIsNoticed() throws {
+        let bench = try Bench()
+        try bench.write(steps: [], origin: Self.origin)
+        try logOrigin(bench)
+        try publish([0], bench)
+
+        let report = try LedgerVerifier.verify(bench.path)
+
+        #expect(report.problems.count == 1)
+        #expect(report.problems.first?.contains("has another state hash than the ledger") == true)
     }
 
     @Test func aPayloadThatCannotBeReadIsAProblemAndNoFailure() throws {

@@ -23,6 +23,7 @@ import Training
 
     @Test func theSameConfigurationIsAcceptedAgainAndReadsBack() throws {
         try folder.directory.prepare(RunFolder.configuration)
+        try folder.directory.adopt(RunFolder.configuration)
 
         #expect(try folder.directory.configuration() == RunFolder.configuration)
         #expect(FileManager.default.fileExists(atPath: folder.directory.logsPath))

@@ -19,7 +19,10 @@ final class RunFolder: Sendable {
     }
 
     /// Creates the folder.
-    init() throws { try directory.prepare(Self.configuration) }
+    init() throws {
+        try directory.prepare(Self.configuration)
+        try directory.adopt(Self.configuration)
+    }
 
     func write(_ text: String, to path: String) throws {
         try Data(text.utf8).write(to: URL(filePath: path))

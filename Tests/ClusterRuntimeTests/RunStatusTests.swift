@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
+import Hashing
 import Primitives
 import Testing
 
@@ -97,6 +98,21 @@ import Testing
 
         #expect(status.step == 0 && status.stepCount == 12 && status.generations == 1)
         #expect(status.loss == nil && status.stateHash == nil && status.live == nil)
+    }
+
+    @Test func whatTheRunBeganFromIsToldInDigits() throws {
+        let folder = try RunFolder()
+        let origin = RunOrigin(
+            files: [.init(path: "m.safetensors", sha256: Digest(of: [1]))],
+            stateHash: Digest(of: [2]))
+        _ = try Ledger(path: folder.directory.ledgerPath).register(
+            .init(id: RunID(1), clipCount: 4, stepCount: 2, fingerprint: [1], origin: origin))
+
+        let status = try RunStatus.read(folder.path)
+
+        #expect(status.origin == origin)
+        let text = String(decoding: try JSONEncoder().encode(status), as: UTF8.self)
+        #expect(text.contains("\"sha256\":\"\(Digest(of: [1]))\""))
     }
 
     @Test func theNewestStepAndTheNewestHashAreTold() throws {

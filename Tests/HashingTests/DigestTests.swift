@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Foundation
 import Hashing
 import Testing
 
@@ -23,5 +24,26 @@ import Testing
     @Test func onlyThirtyTwoBytesAreADigest() {
         #expect(Digest([UInt8](repeating: 0, count: 31)) == nil)
         #expect(Digest([UInt8](repeating: 0, count: 32)) != nil)
+    }
+
+    @Test func itsDigitsAreItsCoding() throws {
+        let digest = Digest(of: [97, 98, 99])
+
+        let text = try JSONEncoder().encode([digest])
+
+        #expect(String(decoding: text, as: UTF8.self) == "[\"\(digest)\"]")
+        #expect(try JSONDecoder().decode([Digest].self, from: text) == [digest])
+        #expect(Digest(hexadecimal: digest.description) == digest)
+    }
+
+    @Test(arguments: [
+        "", "00", String(repeating: "0", count: 63), String(repeating: "0", count: 65),
+        String(repeating: "A", count: 64), String(repeating: "g", count: 64),
+        String(repeating: "0", count: 62) + "é",
+    ])
+    func otherTextsAreNoDigest(_ text: String) {
+        #expect(Digest(hexadecimal: text) == nil)
+        let coded = Data("[\"\(text)\"]".utf8)
+        #expect(throws: DecodingError.self) { try JSONDecoder().decode([Digest].self, from: coded) }
     }
 }

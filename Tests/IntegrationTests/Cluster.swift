@@ -8,7 +8,8 @@ final class Cluster {
     let workplace: Workplace
     let run: URL
     let precision: Workplace.Precision
-    private let listen: String
+    /// Of the coordinator, without the number of workers.
+    private let command: [String]
     private(set) var coordinator: AccordProcess
     private(set) var workers: [AccordProcess] = []
     /// Committed steps at the moment of each fault, for the assertion that it struck in mid-run.
@@ -16,25 +17,18 @@ final class Cluster {
 
     init(
         _ workplace: Workplace, workerCount: Int, precision: Workplace.Precision = .f32,
-        listen: String = "tcp://127.0.0.1:0"
+        listen: String = "tcp://127.0.0.1:0", initialPath: URL? = nil
     ) throws {
         self.workplace = workplace
         self.precision = precision
-        self.listen = listen
         run = workplace.newRun()
-        coordinator = try AccordProcess(
-            Self.arguments(workplace, run, precision, listen, workerCount),
-            logsIn: workplace.directory)
-    }
-
-    private static func arguments(
-        _ workplace: Workplace, _ run: URL, _ precision: Workplace.Precision, _ listen: String,
-        _ workerCount: Int
-    ) -> [String] {
-        [
+        let arguments = [
             "coordinator", "--config", workplace.configuration(precision).path,
-            "--run", run.path, "--listen", listen, "--workers", "\(workerCount)",
+            "--run", run.path, "--listen", listen,
         ]
+        command = arguments + (initialPath.map { ["--init", $0.path] } ?? [])
+        coordinator = try AccordProcess(
+            command + ["--workers", "\(workerCount)"], logsIn: workplace.directory)
     }
 
     func addWorker(threads: Int = 1) throws {
@@ -63,8 +57,7 @@ final class Cluster {
 
     func restartCoordinator(workerCount: Int) throws {
         coordinator = try AccordProcess(
-            Self.arguments(workplace, run, precision, listen, workerCount),
-            logsIn: workplace.directory)
+            command + ["--workers", "\(workerCount)"], logsIn: workplace.directory)
     }
 
     func killEverything() throws {

@@ -37,6 +37,48 @@ import WeightFiles
         #expect(directory.configuration["model_type"] == .text("bert"))
     }
 
+    @Test func aFileMayStandAlone() throws {
+        try shard("any.safetensors", ["a", "b"])
+
+        let alone = try WeightDirectory(folderOrFile: "\(folder.path)/any.safetensors")
+
+        #expect(Set(alone.names) == ["a", "b"])
+        #expect(!alone.isFolder && alone.configuration == .null)
+        #expect(alone.weightFiles.map(\.path) == ["\(folder.path)/any.safetensors"])
+        let absent = #expect(throws: WeightFileFailure.self) {
+            try WeightDirectory(folderOrFile: "\(folder.path)/absent")
+        }
+        #expect(absent?.description.hasPrefix("\(folder.path)/absent: expected a readable") == true)
+    }
+
+    @Test func everyFileIsListedOnce() throws {
+        try shard("two.safetensors", ["c"])
+        try shard("one.safetensors", ["a", "b"])
+        try index(
+            "{\"weight_map\":{\"a\":\"one.safetensors\",\"b\":\"one.safetensors\","
+                + "\"c\":\"two.safetensors\"}}")
+
+        let directory = try WeightDirectory(folderOrFile: folder.path)
+
+        #expect(directory.isFolder)
+        #expect(
+            directory.weightFiles.map(\.path)
+                == ["one", "two"].map { "\(folder.path)/\($0).safetensors" })
+    }
+
+    /// Of less than a piece, of whole pieces, and of pieces and a rest: 1 MiB each.
+    @Test(arguments: [3, 262_144 - 18, 600_000]) func aFileComesInPieces(_ count: Int) throws {
+        let path = "\(folder.path)/x.safetensors"
+        let vector = FloatVector(count: count)
+        for place in 0..<count { vector.pointer[place] = Float(place) }
+        try SafetensorsWriter.write([OutgoingTensor("x", [count], vector)], to: path)
+
+        var bytes: [UInt8] = []
+        try SafetensorsFile(path).forEachPiece { bytes += Array($0) }
+
+        #expect(try Data(contentsOf: URL(filePath: path)) == Data(bytes))
+    }
+
     /// As the publisher's library does.
     @Test func aSingleFilePrecedesAnIndex() throws {
         try shard("model.safetensors", ["a"])

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+
+/// `--init`, of the commands that may create a run.
+struct InitialWeightsOption: ParsableArguments {
+    @Option(
+        name: .customLong("init"),
+        help: ArgumentHelp(
+            """
+            Start a new run from these weights instead of the seed: a folder or safetensors file \
+            of accord export, or a folder with a published BERT or CLIP; may be given twice, for \
+            text and vision. See docs/weights.md. Resuming does without. (default: the seed)
+            """, valueName: "path"))
+    var paths: [String] = []
+}
