@@ -16,6 +16,8 @@ PACKAGES := git pkg-config binutils g++ libopenblas-dev libdnnl-dev libzmq3-dev 
 FLAGS := --configuration release -Xswiftc -enable-testing
 ACCORD := .build/release/accord
 DEMO := build/demo
+# For the peer of the benchmarks.
+PYTHON ?= python3
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -91,15 +93,26 @@ format: ## Rewrite the Swift files in the house format.
 
 bench: bench-step ## Measure Accord beside the limits of this machine.
 
-bench-step: setup ## Measure a pre-training step: two sizes, two precisions, real text lengths.
+bench-step: setup ## Measure a pre-training step; PYTHON with torch and transformers: the peer, too.
 	@swift build $(FLAGS) --product benchmarks
-	for size in small base; do
-	    rows=$$(( $$([[ $$size == small ]] && echo 4 || echo 2) ))
-	    for precision in f32 bf16; do
-	        .build/release/benchmarks step --size $$size --precision $$precision --rows $$rows
+	peer=
+	if $(PYTHON) -c 'import torch, transformers' 2> /dev/null; then
+	    peer="$(PYTHON) Benchmarks/Peers/torch_step.py"
+	else
+	    echo "make bench-step: $(PYTHON) has no torch and transformers: no peer beside the figures" >&2
+	fi
+	measure() {  # size, precision, clips per lane, text length, that of the padded peer
+	    .build/release/benchmarks step --size $$1 --precision $$2 --rows $$3 --text $$4
+	    if [[ -z $$peer ]]; then return; fi
+	    for mode in '' --compile; do
+	        $$peer --size $$1 --dtype $$2 --batch $$(( 2 * $$3 )) --text $$5 $$mode 2> /dev/null
 	    done
-	done
-	.build/release/benchmarks step --size small --precision bf16 --text 0
+	}
+	measure small bf16 4 128 128
+	measure small bf16 4 0 256
+	measure base bf16 2 128 128
+	measure small f32 4 128 128
+	measure base f32 2 128 128
 
 clean: ## Remove everything that was built, synthesised and trained here.
 	@rm -rf .build build

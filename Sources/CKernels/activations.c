@@ -52,7 +52,8 @@ void accord_softmax(float *x, size_t rows, size_t columns) {
     if (columns == 0) return;
     for (size_t r = 0; r < rows; r++) {
         float *row = x + r * columns;
-        float inverse = 1.0f / accord_exponentiate(row, columns, accord_row_maximum(row, columns));
+        float maximum = accord_row_maximum(row, columns);
+        float inverse = 1.0f / accord_exponentiate(row, columns, maximum, false);
         for (size_t i = 0; i < columns; i++) row[i] *= inverse;
     }
 }
@@ -80,7 +81,7 @@ ACCORD_DISPATCHED
 double accord_cross_entropy(float *logits, size_t columns, size_t target, float weight) {
     float maximum = accord_row_maximum(logits, columns);
     float logit = logits[target];
-    float sum = accord_exponentiate(logits, columns, maximum);
+    float sum = accord_exponentiate(logits, columns, maximum, false);
     float factor = weight / sum;
     for (size_t i = 0; i < columns; i++) logits[i] *= factor;
     logits[target] -= weight;

@@ -20,8 +20,10 @@ static inline __attribute__((always_inline)) void activate(AccordActivation kind
                                                            const AccordBFloat *x, AccordBFloat *y,
                                                            size_t count) {
     ACCORD_ELEMENTWISE
-    for (size_t i = 0; i < count; i++)
-        y[i] = accord_round_to_bfloat(accord_activated(kind, accord_widen_bfloat(x[i])).value);
+    for (size_t i = 0; i < count; i++) {
+        float wide = accord_widen_bfloat(x[i]);
+        y[i] = accord_round_to_bfloat(accord_activated_coarse(kind, wide).value);
+    }
 }
 
 ACCORD_DISPATCHED
@@ -37,7 +39,7 @@ static inline __attribute__((always_inline)) void activate_backward(
     for (size_t r = 0; r < shape.rows; r++, x += columns, dy += columns) {
         ACCORD_ELEMENTWISE
         for (size_t i = 0; i < columns; i++) {
-            AccordActivated activated = accord_activated(kind, accord_widen_bfloat(x[i]));
+            AccordActivated activated = accord_activated_coarse(kind, accord_widen_bfloat(x[i]));
             float dx = accord_widen_bfloat(dy[i]) * activated.slope;
             sums[i] += dx;
             dy[i] = accord_round_to_bfloat(dx);
@@ -69,7 +71,8 @@ ACCORD_DISPATCHED
 void accord_softmax_bfloat(float *x, AccordBFloat *y, size_t rows, size_t columns) {
     if (columns == 0) return;
     for (size_t r = 0; r < rows; r++, x += columns, y += columns) {
-        float inverse = 1.0f / accord_exponentiate(x, columns, accord_row_maximum(x, columns));
+        float maximum = accord_row_maximum(x, columns);
+        float inverse = 1.0f / accord_exponentiate(x, columns, maximum, true);
         ACCORD_ELEMENTWISE
         for (size_t i = 0; i < columns; i++) y[i] = accord_round_to_bfloat(x[i] * inverse);
     }

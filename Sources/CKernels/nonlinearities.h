@@ -2,6 +2,7 @@
 #ifndef ACCORD_NONLINEARITIES_H
 #define ACCORD_NONLINEARITIES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "dispatch.h"
@@ -19,16 +20,31 @@ typedef struct {
     float slope;
 } AccordActivated;
 
+static inline __attribute__((always_inline)) AccordActivated accord_gelu_of(float x,
+                                                                           AccordNormal normal) {
+    float density = ACCORD_INVERSE_SQRT_TWO_PI * normal.exponential;
+    return (AccordActivated){x * normal.cumulative, normal.cumulative + x * density};
+}
+
+/// - Parameter exponential: e^-z for z = 1.702 x.
+static inline __attribute__((always_inline)) AccordActivated accord_quick_gelu_of(
+    float x, float exponential) {
+    float share = 1.0f / (1.0f + exponential);
+    return (AccordActivated){x * share,
+                             share + ACCORD_STEEPNESS * x * share * (1.0f - share)};
+}
+
 static inline __attribute__((always_inline)) AccordActivated accord_activated(
     AccordActivation kind, float x) {
-    if (kind == ACCORD_GELU) {
-        AccordNormal normal = accord_normal(x);
-        float density = ACCORD_INVERSE_SQRT_TWO_PI * normal.exponential;
-        return (AccordActivated){x * normal.cumulative, normal.cumulative + x * density};
-    }
-    float z = ACCORD_STEEPNESS * x;
-    float share = 1.0f / (1.0f + accord_exp(-z));
-    return (AccordActivated){x * share, share + z * share * (1.0f - share)};
+    if (kind == ACCORD_GELU) return accord_gelu_of(x, accord_normal(x));
+    return accord_quick_gelu_of(x, accord_exp(-ACCORD_STEEPNESS * x));
+}
+
+/// Of a bfloat16 number, for results that are rounded to bfloat16.
+static inline __attribute__((always_inline)) AccordActivated accord_activated_coarse(
+    AccordActivation kind, float x) {
+    if (kind == ACCORD_GELU) return accord_gelu_of(x, accord_normal_coarse(x));
+    return accord_quick_gelu_of(x, accord_exp_coarse(-ACCORD_STEEPNESS * x));
 }
 
 static inline __attribute__((always_inline)) float accord_row_maximum(
@@ -47,20 +63,22 @@ static inline __attribute__((always_inline)) float accord_row_maximum(
     return maximum;
 }
 
-/// row = exp(row - maximum); returns the sum.
+/// row = exp(row - maximum), coarsely for weights that are rounded to bfloat16; returns the sum.
 static inline __attribute__((always_inline)) float accord_exponentiate(
-    float *row, size_t columns, float maximum) {
+    float *row, size_t columns, float maximum, bool is_coarse) {
     float partial[ACCORD_PARTIALS] = {0};
     size_t i = 0;
     for (; i + ACCORD_PARTIALS <= columns; i += ACCORD_PARTIALS) {
         for (int p = 0; p < ACCORD_PARTIALS; p++) {
-            float value = accord_exp(row[i + p] - maximum);
+            float x = row[i + p] - maximum;
+            float value = is_coarse ? accord_exp_coarse(x) : accord_exp(x);
             row[i + p] = value;
             partial[p] += value;
         }
     }
     for (int p = 0; i < columns; i++, p++) {
-        float value = accord_exp(row[i] - maximum);
+        float x = row[i] - maximum;
+        float value = is_coarse ? accord_exp_coarse(x) : accord_exp(x);
         row[i] = value;
         partial[p] += value;
     }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Autograd
 import Models
 import NeuralNetworks
 import WeightFiles
@@ -84,7 +85,7 @@ enum TowerDemands {
         ]
     }
 
-    private static func word(_ activation: TransformerLayer.Activation) -> String {
+    private static func word(_ activation: Activation) -> String {
         switch activation {
         case .gelu: "\"gelu\""
         case .quickGELU: "\"quick_gelu\""

@@ -64,21 +64,18 @@ struct BFloatTests {
     @Test func whatOneKernelRoundsIsWhatTwoWouldGive() {
         let (rows, columns) = (5, 37)
         let scores = numbers(rows * columns, seed: 3)
-        var weights = scores
-        accord_softmax(&weights, rows, columns)
         var overwritten = scores
-        var fusedWeights = [UInt16](repeating: 0, count: scores.count)
-        accord_softmax_bfloat(&overwritten, &fusedWeights, rows, columns)
-        #expect(fusedWeights == rounded(weights))
+        var weights = [UInt16](repeating: 0, count: scores.count)
+        accord_softmax_bfloat(&overwritten, &weights, rows, columns)
 
         let dy = numbers(scores.count, seed: 5)
         var dx = dy
-        accord_softmax_backward(widened(fusedWeights), dy, &dx, rows, columns)
-        var fusedGradient = fusedWeights
-        accord_softmax_backward_bfloat(fusedWeights, dy, &fusedGradient, rows, columns)
+        accord_softmax_backward(widened(weights), dy, &dx, rows, columns)
+        var fusedGradient = weights
+        accord_softmax_backward_bfloat(weights, dy, &fusedGradient, rows, columns)
         #expect(fusedGradient == rounded(dx))
 
-        var fusedRounding = fusedWeights
+        var fusedRounding = weights
         var (sums, fusedSums) = (
             [Float](repeating: 1, count: columns), [Float](repeating: 1, count: columns)
         )
@@ -87,21 +84,63 @@ struct BFloatTests {
         #expect(fusedRounding == rounded(dy) && fusedSums == sums)
     }
 
-    /// Computed in f32 from rounded numbers, and rounded again.
-    @Test(arguments: [ACCORD_GELU, ACCORD_QUICK_GELU])
-    func activationsAreThoseOfTheWidenedNumbers(_ kind: AccordActivation) {
-        let shape = AccordRows(rows: 5, columns: 37)
-        let (x, dy) = (rounded(numbers(185, seed: 6)), rounded(numbers(185, seed: 7)))
-        var (wideValue, wideGradient) = (widened(x), widened(dy))
-        var wideSums = [Float](repeating: 1, count: 37)
-        accord_activate_backward(kind, &wideValue, &wideGradient, &wideSums, shape)
+    /// Half a unit of the last of 8 bits, and what the coarse exponential adds.
+    private static let coarseError = 0x1p-8 + 0x1p-12
 
+    @Test func weightsInBFloatAreThoseOfTheSoftmax() {
+        let (rows, columns) = (5, 37)
+        let scores = numbers(rows * columns, seed: 3).map { 8 * $0 }
+        var overwritten = scores
+        var weights = [UInt16](repeating: 0, count: scores.count)
+        accord_softmax_bfloat(&overwritten, &weights, rows, columns)
+
+        for row in 0..<rows {
+            let own = scores[row * columns..<(row + 1) * columns].map { exp(Double($0)) }
+            let sum = own.reduce(0, +)
+            for (column, value) in own.enumerated() {
+                let found = Double(widened([weights[row * columns + column]])[0])
+                #expect(abs(found / (value / sum) - 1) <= Self.coarseError)
+            }
+        }
+    }
+
+    /// Value and slope of an activation, in double precision.
+    private func exact(_ kind: AccordActivation, _ x: Double) -> (value: Double, slope: Double) {
+        if kind == ACCORD_GELU {
+            let share = 0.5 * erfc(-x / 2.0.squareRoot())
+            return (x * share, share + x * exp(-x * x / 2) / (2 * Double.pi).squareRoot())
+        }
+        let share = 1 / (1 + exp(-1.702 * x))
+        return (x * share, share + 1.702 * x * share * (1 - share))
+    }
+
+    /// Every bfloat16 number from -12 to 12, tails included.
+    @Test(arguments: [ACCORD_GELU, ACCORD_QUICK_GELU])
+    func activationsOfAllNumbersAreExactToTheirRounding(_ kind: AccordActivation) {
+        let x = (UInt16.min...UInt16.max).filter {
+            (0x1p-100...12).contains(abs(widened([$0])[0]))
+        }
+        let ones = [UInt16](repeating: 0x3f80, count: x.count)
+        let shape = AccordRows(rows: 1, columns: x.count)
         var value = x
         accord_activate_bfloat(kind, x, &value, x.count)
-        #expect(value == rounded(wideValue))
-        var (again, gradient, sums) = (x, dy, [Float](repeating: 1, count: 37))
+        var (again, gradient, sums) = (x, ones, [Float](repeating: 1, count: x.count))
         accord_activate_backward_bfloat(kind, &again, &gradient, &sums, shape)
-        #expect(again == value && gradient == rounded(wideGradient) && sums == wideSums)
+
+        #expect(x.count > 20_000 && again == value)
+        let wide = (x: widened(x), value: widened(value), slope: widened(gradient))
+        var (worstValue, worstSlope) = (0.0, 0.0)
+        for index in x.indices {
+            let expected = exact(kind, Double(wide.x[index]))
+            worstValue = max(worstValue, abs(Double(wide.value[index]) / expected.value - 1))
+            worstSlope = max(worstSlope, abs(Double(wide.slope[index]) - expected.slope))
+            #expect(
+                abs(sums[index] - 1 - wide.slope[index]) <= 0x1p-8 * abs(wide.slope[index])
+                    + 0x1p-22)
+        }
+        #expect(worstValue <= Self.coarseError)
+        // Slopes are at most 1.13, so their last bit is worth 2^-7.
+        #expect(worstSlope <= 0x1p-8 + 0x1p-12)
     }
 
     @Test func aLayerNormGivesItsRowsInF32RoundedOrBoth() {
