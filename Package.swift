@@ -119,7 +119,7 @@ let package = Package(
                 "Primitives", "Tensors", "Collectives", "Autograd", "Optimizers",
                 "NeuralNetworks", "Models", "Objectives", "Training", argumentParser,
             ],
-            path: "Benchmarks", swiftSettings: strict),
+            path: "Benchmarks", exclude: ["Peers"], swiftSettings: strict),
 
         // Tests
         tests(of: "Primitives"),

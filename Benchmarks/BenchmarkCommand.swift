@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
+import NeuralNetworks
 import Tensors
 
 /// Measures parts of Accord beside the limits of the machine; `make bench` runs all of it.
@@ -36,6 +37,9 @@ struct StepCommand: ParsableCommand {
     @Option(help: "Tokens per text; 0 draws 16 to 256 with a median near 60.")
     var text: Int = 128
 
+    @Option(help: "What the backward pass computes again: none or layers.")
+    var recomputation: Recomputation = .none
+
     @Option(help: "Measured steps; the median counts.")
     var steps: Int = 5
 
@@ -44,10 +48,11 @@ struct StepCommand: ParsableCommand {
         let work = PretrainingWork(
             .init(
                 size: size, precision: precision, laneCount: lanes, rowCount: rows,
-                tokenCount: text))
+                tokenCount: text, recomputation: recomputation))
         StepBenchmark(work).run(stepCount: steps)
     }
 }
 
 extension WorkSize: ExpressibleByArgument {}
 extension Precision: ExpressibleByArgument {}
+extension Recomputation: ExpressibleByArgument {}

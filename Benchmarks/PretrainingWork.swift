@@ -37,6 +37,7 @@ struct PretrainingWork {
         var rowCount: Int
         /// 0: drawn per clip, as long as real texts are.
         var tokenCount: Int
+        var recomputation = Recomputation.none
     }
 
     static let frameCount = 8
@@ -179,7 +180,8 @@ struct PretrainingWork {
             tape: Tape(
                 arena: workspace.arena, recordsGradients: sink != nil,
                 precision: parameters.precision, clock: workspace.clock),
-            layout: model.layout, parameters: parameters, sink: sink)
+            layout: model.layout, parameters: parameters, sink: sink,
+            recomputation: configuration.recomputation)
         let inputs = model.embed(texts: rows.texts, clips: rows.clips, context)
         let views = rows.texts.indices.map { SingleStreamModel.View(text: $0, clip: $0) }
         let encoded = model.encode(views, of: inputs, context)

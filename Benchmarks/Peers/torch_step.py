@@ -2,9 +2,9 @@
 """The peer of `benchmarks step`: the same pre-training step in PyTorch, and its peak memory.
 
 Text and frames go through one BERT stream, frames through a CLIP vision tower first: masked
-language modelling on 15 % of the tokens, matching, InfoNCE in both directions against a bank of 4096 keys, a
-momentum copy for the keys, AdamW and the moving average. Texts have one length, because padding is
-what PyTorch does with real ones: `--text 256` stands for texts of 16 to 256 tokens.
+language modelling on 15 % of the tokens, matching, InfoNCE in both directions against a bank of
+4096 keys, a momentum copy for the keys, AdamW and the moving average. Texts have one length,
+because padding is what PyTorch does with real ones: `--text 256` stands for 16 to 256 tokens.
 
 Needs torch and transformers; measured with torch 2.15.0 and transformers 5.24.0.
 usage: torch_step.py --size small|base --batch 8 --text 128 --dtype f32|bf16 [--compile]

@@ -106,11 +106,27 @@ package final class Tape {
         }
     }
 
+    /// A tape of the same kind in the same memory.
+    func branch(recordsGradients: Bool) -> Tape {
+        Tape(
+            arena: arena, recordsGradients: recordsGradients, precision: precision, clock: clock)
+    }
+
     /// Seeds the loss with 1 and runs all pullbacks, last first; each runs once.
     /// - Precondition: the loss is one number that this tape computed.
     package func backward(from loss: Variable) {
         precondition(loss.value.count == 1, "a loss has one element, not \(loss.shape)")
         gradientToAdd(loss)?.data[0] = 1
+        runPullbacks()
+    }
+
+    /// The same from the gradient of a result.
+    func backward(from result: Variable, gradient: Tensor) {
+        add(gradient, to: result)
+        runPullbacks()
+    }
+
+    private func runPullbacks() {
         while let pullback = pullbacks.popLast() { pullback() }
         clock?.end()
     }

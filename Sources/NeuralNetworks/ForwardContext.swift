@@ -9,16 +9,25 @@ package typealias ParameterSink = (
     _ parameter: ParameterIndex, _ gradient: Tensor, _ elements: Range<Int>
 ) -> Void
 
+/// What the backward pass computes again instead of the forward pass keeping it.
+package enum Recomputation: String, Sendable, CaseIterable {
+    case none
+    /// All of every transformer layer but its result.
+    case layers
+}
+
 /// One forward pass: a tape, the parameters that it reads and where their gradients go.
 package struct ForwardContext {
-    package let tape: Tape
+    package private(set) var tape: Tape
+    private let recomputation: Recomputation
     private let layout: ParameterLayout
     private let parameters: LaneParameters
     private let sink: ParameterSink?
 
     /// - Parameter sink: nil for a pass that is not differentiated (the key encoder).
     package init(
-        tape: Tape, layout: ParameterLayout, parameters: LaneParameters, sink: ParameterSink?
+        tape: Tape, layout: ParameterLayout, parameters: LaneParameters, sink: ParameterSink?,
+        recomputation: Recomputation = .none
     ) {
         precondition(
             parameters.values.count == layout.elementCount,
@@ -27,6 +36,19 @@ package struct ForwardContext {
         self.layout = layout
         self.parameters = parameters
         self.sink = sink
+        self.recomputation = recomputation
+    }
+
+    /// A layer, whose inner values are kept or computed again. Shapes: x -> the same.
+    func layer(
+        _ x: Variable, _ body: @escaping (Variable, ForwardContext) -> Variable
+    ) -> Variable {
+        guard recomputation == .layers else { return body(x, self) }
+        return tape.recomputed(x) { [self] tape, x in
+            var inner = self
+            inner.tape = tape
+            return body(x, inner)
+        }
     }
 
     /// - Parameter gradients: laid out like the parameters; gradients are added to it.

@@ -66,6 +66,12 @@ package struct TransformerLayer: Sendable {
     package func callAsFunction(
         _ x: Variable, layout: SequenceLayout, _ context: ForwardContext
     ) -> Variable {
+        context.layer(x) { x, context in transform(x, layout: layout, context) }
+    }
+
+    private func transform(
+        _ x: Variable, layout: SequenceLayout, _ context: ForwardContext
+    ) -> Variable {
         switch normalization {
         case .post:
             let attended = attentionNorm(

@@ -67,7 +67,8 @@ struct LaneComputation {
 
     private func encodeKeys(_ rows: LaneRows, _ arena: Arena) -> LaneKeys? {
         guard aligns, !rows.isEmpty else { return nil }
-        return LaneKeys(rows, model, keyParameters, arena)
+        return LaneKeys(
+            rows, model, keyParameters, configuration.lanes.recomputation, arena)
     }
 
     private func chooseTokens(
@@ -91,7 +92,8 @@ struct LaneComputation {
         let context = ForwardContext(
             tape: Tape(
                 arena: arena, recordsGradients: true, precision: parameters.precision),
-            layout: model.layout, parameters: parameters, sink: sink)
+            layout: model.layout, parameters: parameters, sink: sink,
+            recomputation: configuration.lanes.recomputation)
         var texts = masked.texts
         var views = texts.indices.map { SingleStreamModel.View(text: $0) }
         // Each clip goes through the vision tower once, whatever the number of its views.

@@ -16,7 +16,7 @@ struct LaneKeys {
     /// arena.
     init(
         _ rows: LaneRows, _ model: SingleStreamModel, _ parameters: LaneParameters,
-        _ arena: Arena
+        _ recomputation: Recomputation, _ arena: Arena
     ) {
         func allocate(_ count: Int) -> Tensor {
             arena.allocate([count, model.configuration.projectionWidth])
@@ -27,7 +27,8 @@ struct LaneKeys {
         defer { arena.rewind(to: mark) }
         let context = ForwardContext(
             tape: Tape(arena: arena, recordsGradients: false, precision: parameters.precision),
-            layout: model.layout, parameters: parameters, sink: nil)
+            layout: model.layout, parameters: parameters, sink: nil,
+            recomputation: recomputation)
         let vectors = model.encodeApart(texts: rows.texts, clips: rows.clips, context)
         for (target, source) in [(text, vectors.text.value), (video, vectors.video.value)] {
             target.data.update(from: source.data, count: target.count)

@@ -38,7 +38,8 @@ struct LayerRun {
 
     /// - Parameter leadingFloats: how much of the arena is in use before the layer starts.
     init(
-        _ fixture: LayerFixture.Case, precision: Precision = .f32, leadingFloats: Int = 0
+        _ fixture: LayerFixture.Case, precision: Precision = .f32, leadingFloats: Int = 0,
+        recomputation: Recomputation = .none
     ) {
         var layout = ParameterLayout()
         let layer = TransformerLayer(
@@ -61,7 +62,13 @@ struct LayerRun {
         let tape = Tape(arena: arena, recordsGradients: true, precision: precision)
         let context = ForwardContext(
             tape: tape, layout: layout,
-            parameters: Self.laneParameters(parameters, precision), gradients: gradients)
+            parameters: Self.laneParameters(parameters, precision),
+            sink: { parameter, gradient, elements in
+                let start = layout[parameter].offset + elements.lowerBound
+                for (offset, element) in gradient.elements.enumerated() {
+                    gradients.pointer[start + offset] += element
+                }
+            }, recomputation: recomputation)
         let shape = [fixture.input.count / fixture.width, fixture.width]
         let inputGradient = arena.allocateZeroed(shape)
         let input = tape.parameter(

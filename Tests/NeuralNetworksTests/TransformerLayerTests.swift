@@ -81,22 +81,32 @@ struct TransformerLayerTests {
         #expect(!agree(LayerRun(fixtures[0]).output, fixtures[1].output))
     }
 
+    private static func bits(_ run: LayerRun) -> [[UInt32]] {
+        [run.output, run.inputGradient, Array(run.parameterGradients.elements)]
+            .map { $0.map(\.bitPattern) }
+    }
+
+    @Test(arguments: [0, 1], Precision.allCases)
+    func whatIsComputedAgainHasTheSameBits(_ index: Int, _ precision: Precision) throws {
+        let fixture = try LayerFixture.load()[index]
+        let kept = LayerRun(fixture, precision: precision)
+        let again = LayerRun(fixture, precision: precision, recomputation: .layers)
+
+        #expect(Self.bits(again) == Self.bits(kept))
+    }
+
     @Test(arguments: [0, 1])
     func aLaneIsPureWhereverItLiesAndOnWhateverThreadItRuns(_ index: Int) throws {
         let fixture = try LayerFixture.load()[index]
-        @Sendable func bits(_ run: LayerRun) -> [[UInt32]] {
-            [run.output, run.inputGradient, Array(run.parameterGradients.elements)]
-                .map { $0.map(\.bitPattern) }
-        }
         configureSingleThreadedBLAS()
-        let reference = bits(LayerRun(fixture))
+        let reference = Self.bits(LayerRun(fixture))
         for leadingFloats in [1, 17, 100, 1000, 5000] {
-            #expect(bits(LayerRun(fixture, leadingFloats: leadingFloats)) == reference)
+            #expect(Self.bits(LayerRun(fixture, leadingFloats: leadingFloats)) == reference)
         }
 
         let results = Mutex<[[[UInt32]]]>([])
         DispatchQueue.concurrentPerform(iterations: 8) { iteration in
-            let found = bits(LayerRun(fixture, leadingFloats: 16 * iteration))
+            let found = Self.bits(LayerRun(fixture, leadingFloats: 16 * iteration))
             results.withLock { $0.append(found) }
         }
         let found = results.withLock { $0 }

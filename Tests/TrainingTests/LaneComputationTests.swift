@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Datasets
+import Models
+import NeuralNetworks
 import Objectives
 import Primitives
 import Tensors
@@ -130,6 +132,29 @@ import Testing
             let bits = gradient.elements.map(\.bitPattern)
             #expect(bits == expected.gradient.map(\.bitPattern))
         }
+    }
+
+    /// More layers than one, so that it saves memory.
+    @Test(arguments: Precision.allCases)
+    func recomputationChangesTheMemoryAndNoBit(_ precision: Precision) {
+        func run(_ recomputation: Recomputation) -> (bits: [UInt32], report: LaneReport, bytes: Int)
+        {
+            let replica = replica {
+                $0.precision = precision
+                $0.model.layerCount = 4
+                $0.model.visionLayerCount = 4
+                $0.lanes.recomputation = recomputation
+            }
+            let arena = Arena(chunkFloats: 1 << 10)
+            let (report, gradient) = replica.computation().gradient(
+                of: microbatch([1, 6, 2, 5].map(TinyRun.row)), in: arena)
+            return (gradient.elements.map(\.bitPattern), report, arena.peakBytes)
+        }
+        let (kept, again) = (run(.none), run(.layers))
+
+        #expect(again.bits == kept.bits && again.report == kept.report)
+        #expect(again.bits.contains { $0 != 0 })
+        #expect(3 * again.bytes < 2 * kept.bytes)
     }
 
     @Test func stepAndLaneChooseTheTokens() {

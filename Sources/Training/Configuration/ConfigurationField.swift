@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Models
+import NeuralNetworks
 import Tensors
 
 /// One key of the configuration file: where it lives, what it means and which values it takes.
@@ -11,6 +12,7 @@ struct ConfigurationField: Sendable {
         case number(Path<Float>, ClosedRange<Float>)
         case text(Path<String>)
         case precision(Path<Precision>)
+        case recomputation(Path<Recomputation>)
     }
 
     /// Sections and key joined by a dot, as in the file.
@@ -34,8 +36,15 @@ struct ConfigurationField: Sendable {
                 : "whole number \(range.lowerBound)...\(range.upperBound)"
         case .number(_, let range): "number \(range.lowerBound)...\(range.upperBound)"
         case .text: "text"
-        case .precision: "word: " + Precision.allCases.map(\.rawValue).joined(separator: " or ")
+        case .precision: Self.rule(Precision.self)
+        case .recomputation: Self.rule(Recomputation.self)
         }
+    }
+
+    private static func rule<Word: RawRepresentable<String> & CaseIterable>(
+        _ words: Word.Type
+    ) -> String {
+        "word: " + words.allCases.map(\.rawValue).joined(separator: " or ")
     }
 
     /// The value as it stands in a YAML file.
@@ -45,6 +54,7 @@ struct ConfigurationField: Sendable {
         case .number(let path, _): String(configuration[keyPath: path])
         case .text(let path): Self.quoted(configuration[keyPath: path])
         case .precision(let path): configuration[keyPath: path].rawValue
+        case .recomputation(let path): configuration[keyPath: path].rawValue
         }
     }
 
@@ -94,6 +104,9 @@ extension ConfigurationField {
         .init(
             "lanes.microbatchSize", .integer(\.lanes.microbatchSize, 1...65536),
             "Clips per lane and step."),
+        .init(
+            "lanes.recomputation", .recomputation(\.lanes.recomputation),
+            "What the backward pass computes again, to save memory; the result stays the same."),
     ]
 
     private static let model: [ConfigurationField] = [

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 import Models
+import NeuralNetworks
 import Primitives
 import Tensors
 import Yams
@@ -121,6 +122,9 @@ extension RunConfiguration {
             self[keyPath: path] = given
         case .precision(let path):
             guard let value = Precision(rawValue: given) else { throw refuse() }
+            self[keyPath: path] = value
+        case .recomputation(let path):
+            guard let value = Recomputation(rawValue: given) else { throw refuse() }
             self[keyPath: path] = value
         }
     }

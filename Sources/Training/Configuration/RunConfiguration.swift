@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Models
+import NeuralNetworks
 import Optimizers
 import Tensors
 
@@ -23,6 +24,7 @@ package struct RunConfiguration: Sendable, Equatable {
     package struct Lanes: Sendable, Equatable {
         package var count = 8
         package var microbatchSize = 8
+        package var recomputation = Recomputation.none
     }
 
     package struct Objectives: Sendable, Equatable {
