@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test check format bench bench-step clean
+.PHONY: help setup build demo test check format bench bench-step bench-all-reduce clean
 
 # Headers of the C libraries, and the tools that find them. SQLite belongs to the run's ledger.
 PACKAGES := git pkg-config binutils g++ libopenblas-dev libdnnl-dev libzmq3-dev libsqlite3-dev \
@@ -20,7 +20,7 @@ DEMO := build/demo
 PYTHON ?= python3
 
 help: ## List the targets.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
 
 setup: ## Install the Debian packages that are missing (root or sudo).
 	@if ! command -v swift > /dev/null; then
@@ -91,9 +91,9 @@ check: setup ## What a build server runs: the format, then all tests.
 format: ## Rewrite the Swift files in the house format.
 	@swift format --in-place --parallel --recursive Package.swift Sources Tests Benchmarks
 
-bench: bench-step ## Measure Accord beside the limits of this machine.
+bench: bench-step bench-all-reduce ## Measure Accord beside the limits of this machine.
 
-bench-step: setup ## Measure a pre-training step; PYTHON with torch and transformers: the peer, too.
+bench-step: setup ## Measure a training step; PYTHON with torch, transformers: the peer, too.
 	@swift build $(FLAGS) --product benchmarks
 	peer=
 	if $(PYTHON) -c 'import torch, transformers' 2> /dev/null; then
@@ -113,6 +113,16 @@ bench-step: setup ## Measure a pre-training step; PYTHON with torch and transfor
 	measure base bf16 2 128 128
 	measure small f32 4 128 128
 	measure base f32 2 128 128
+
+bench-all-reduce: setup ## Measure the exchange of sums; PYTHON with torch: gloo, too.
+	@swift build $(FLAGS) --product benchmarks
+	for ranks in 2 4; do
+	    .build/release/benchmarks all-reduce --ranks $$ranks
+	    if $(PYTHON) -c 'import torch' 2> /dev/null; then
+	        $(PYTHON) -m torch.distributed.run --nproc_per_node $$ranks \
+	            Benchmarks/Peers/gloo_all_reduce.py 2> /dev/null
+	    fi
+	done
 
 clean: ## Remove everything that was built, synthesised and trained here.
 	@rm -rf .build build

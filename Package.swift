@@ -117,7 +117,8 @@ let package = Package(
             name: "benchmarks",
             dependencies: [
                 "Primitives", "Tensors", "Collectives", "Autograd", "Optimizers",
-                "NeuralNetworks", "Models", "Objectives", "Training", argumentParser,
+                "NeuralNetworks", "Models", "Objectives", "Training", "Messaging",
+                "ClusterProtocol", "ClusterRuntime", argumentParser, logging,
             ],
             path: "Benchmarks", exclude: ["Peers"], swiftSettings: strict),
 

@@ -32,6 +32,22 @@ package struct StepPlan: Hashable, Codable, Sendable {
     /// Clips masked at steps after the base.
     package let masked: [MaskedClip]
 
+    package init(
+        generation: Generation, members: [Member], base: Step, attempt: Int,
+        attemptScales: [UInt8], catchUp: [CatchUp], inFlightLanes: [[Int]],
+        steadyLanes: [[Int]], masked: [MaskedClip]
+    ) {
+        self.generation = generation
+        self.members = members
+        self.base = base
+        self.attempt = attempt
+        self.attemptScales = attemptScales
+        self.catchUp = catchUp
+        self.inFlightLanes = inFlightLanes
+        self.steadyLanes = steadyLanes
+        self.masked = masked
+    }
+
     package func rank(of worker: WorkerID) -> Int? {
         members.firstIndex { $0.worker == worker }
     }

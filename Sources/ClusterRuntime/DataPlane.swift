@@ -10,8 +10,8 @@ import Synchronization
 ///
 /// Frames carry run, generation, step and attempt. Those of older generations are dropped and
 /// counted, those of a generation that this worker has not begun yet wait for it.
-final class DataPlane: Sendable {
-    enum Command: Sendable {
+package final class DataPlane: Sendable {
+    package enum Command: Sendable {
         case configure(StepPlan, rank: Int)
         case abandon
         case start(ExchangeKey, LaneAccumulator)
@@ -30,12 +30,12 @@ final class DataPlane: Sendable {
     /// Frames that wait for a generation which this worker has not begun.
     static let earlyFramesMax = 4096
 
-    let endpoint: String
-    let commands: Mailbox<Command>
+    package let endpoint: String
+    package let commands: Mailbox<Command>
     private let thread: NamedThread
 
     /// - Parameter host: the address that peers reach.
-    init(
+    package init(
         host: String, context: MessagingContext, shared: WorkerShared
     ) throws(ExitFailure) {
         let commands = Mailbox<Command>()
@@ -60,7 +60,7 @@ final class DataPlane: Sendable {
         endpoint = try answer.get()
     }
 
-    func stop() {
+    package func stop() {
         commands.post(.stop)
         thread.join()
     }
@@ -80,6 +80,7 @@ private final class DataPlaneLoop {
     private var started: [ExchangeKey: LaneAccumulator] = [:]
     private var lastCompleted = AccumulationKey(step: .initial, attempt: 2)
     private var early: [ExchangeFrame] = []
+    private let results: ResultMemory
     private var isStopped = false
 
     init(
@@ -89,6 +90,7 @@ private final class DataPlaneLoop {
         self.context = context
         self.shared = shared
         self.commands = commands
+        results = ResultMemory(elementCount: shared.elementCount)
         let payloadBytesMax = max(DataPlane.chunkElementsMax * 4, shared.reportBytesMax)
         socket = try Socket(
             .router, context, messageBytesMax: payloadBytesMax + ExchangeFrame.headerBytes)
@@ -149,7 +151,7 @@ private final class DataPlaneLoop {
             plan: ChunkPlan(
                 worldSize: worldSize, elementCount: shared.elementCount,
                 chunkElementsMax: DataPlane.chunkElementsMax),
-            tensorCount: shared.tensorCount)
+            tensorCount: shared.tensorCount, sums: results.take())
         exchanges[key] = exchange
         return exchange
     }
@@ -171,7 +173,7 @@ private final class DataPlaneLoop {
                 run: shared.run, key: key, part: part.part, payload: part.payload)
             let target = plan.members[part.targetRank].dataEndpoint
             do {
-                _ = try peers[target]?.send([[1], frame.encode()])
+                _ = try peers[target]?.send([[1], frame.encodeHeader()], frame.payload)
             } catch {
                 shared.logger.error("\(error)")
             }
@@ -181,21 +183,23 @@ private final class DataPlaneLoop {
     private func receive() {
         let server = TransferServer { [shared] in shared.served($0) }
         while true {
-            let frames: [[UInt8]]
+            let frames: [SharedBytes]
             do {
-                guard let next = try socket.receive() else { return }
+                guard let next = try socket.receiveShared() else { return }
                 frames = next
             } catch {
                 shared.logger.warning("\(error)")
                 return
             }
-            if server.answer(frames, through: socket) { continue }
-            guard frames.count == 3, frames[1] == [1] else {
+            if frames.count == 2, server.answer(frames.map { Array($0.bytes) }, through: socket) {
+                continue
+            }
+            guard frames.count == 4, frames[1].bytes.elementsEqual([1]) else {
                 shared.countDrop(\.malformed)
                 continue
             }
             do {
-                accept(try ExchangeFrame(decoding: frames[2]))
+                accept(try ExchangeFrame(decoding: frames[2].bytes, payload: frames[3]))
             } catch {
                 shared.countDrop(\.malformed)
             }
@@ -215,7 +219,7 @@ private final class DataPlaneLoop {
             isAhead(frame.key.accumulation)
         else { return shared.countDrop(\.stale) }
         let exchange = exchange(frame.key, worldSize: plan.members.count)
-        switch exchange.accept(frame.part, payload: frame.payload) {
+        switch exchange.accept(frame.part, payload: frame.payload.bytes) {
         case .accepted(let outgoing): send(outgoing, frame.key)
         case .duplicate: shared.countDrop(\.duplicate)
         case .malformed(let reason):

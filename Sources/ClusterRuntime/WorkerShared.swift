@@ -10,7 +10,25 @@ import Training
 /// What the threads of a worker share: the mailbox of its core and what peers may ask for.
 ///
 /// Isolation: any thread; the mutable part is protected by `state`.
-final class WorkerShared: Sendable {
+package final class WorkerShared: Sendable {
+    /// What the exchanges of a run have in common.
+    package struct Sizes: Sendable {
+        package let rule: ExactSums
+        package let elementCount: Int
+        package let tensorCount: Int
+        /// Of one encoded lane report.
+        package let laneReportBytesMax: Int
+
+        package init(
+            rule: ExactSums, elementCount: Int, tensorCount: Int, laneReportBytesMax: Int
+        ) {
+            self.rule = rule
+            self.elementCount = elementCount
+            self.tensorCount = tensorCount
+            self.laneReportBytesMax = laneReportBytesMax
+        }
+    }
+
     private struct State {
         var reduced: [Step: ReducedStep] = [:]
         /// The result that was asked for last, for it is fetched piece by piece.
@@ -30,16 +48,15 @@ final class WorkerShared: Sendable {
     let events: Mailbox<WorkerCore.Event>
     private let state = Mutex(State())
 
-    init(
-        run: RunID, accumulator: LaneAccumulator, replica: Replica, logger: Logger,
-        events: Mailbox<WorkerCore.Event>
+    package init(
+        run: RunID, sizes: Sizes, logger: Logger, events: Mailbox<WorkerCore.Event>
     ) {
         self.run = run
-        rule = replica.rule
-        elementCount = accumulator.sums.count
-        tensorCount = accumulator.scales.count
+        rule = sizes.rule
+        elementCount = sizes.elementCount
+        tensorCount = sizes.tensorCount
         reportBytesMax =
-            8 + tensorCount + rule.laneCount * (8 + replica.laneReportBytesMax)
+            8 + tensorCount + rule.laneCount * (8 + sizes.laneReportBytesMax)
         self.logger = logger
         self.events = events
     }

@@ -36,8 +36,11 @@ final class WorkerEnvironment: Sendable {
         replica.threadCount = options.threadCount
         accumulator = replica.makeAccumulator()
         shared = WorkerShared(
-            run: welcome.run, accumulator: accumulator, replica: replica, logger: logger,
-            events: events)
+            run: welcome.run,
+            sizes: .init(
+                rule: replica.rule, elementCount: replica.elementCount,
+                tensorCount: replica.scales.count, laneReportBytesMax: replica.laneReportBytesMax),
+            logger: logger, events: events)
         loader = try setup.makeLoader(threadCount: options.threadCount)
         lanes = LaneThreads(
             count: options.threadCount, replica: replica, accumulator: accumulator,

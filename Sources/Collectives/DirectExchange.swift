@@ -30,7 +30,8 @@ package final class DirectExchange {
     package struct Outgoing {
         package let targetRank: Int
         package let part: Part
-        package let payload: [UInt8]
+        /// Of a contribution the accumulator's memory, of a result the sums'.
+        package let payload: SharedBytes
     }
 
     package enum AcceptOutcome {
@@ -76,11 +77,15 @@ package final class DirectExchange {
     private var reports: [LaneContribution] = []
     private var hasStarted = false
 
-    package init(rank: Int, plan: ChunkPlan, tensorCount: Int) {
+    /// - Parameter sums: where the result goes; whatever is in it is overwritten.
+    package init(rank: Int, plan: ChunkPlan, tensorCount: Int, sums: IntVector) {
         precondition((0..<plan.worldSize).contains(rank), "rank \(rank) of \(plan.worldSize)")
+        precondition(
+            sums.count == plan.elementCount,
+            "\(sums.count) sums for the result of \(plan.elementCount)")
         self.rank = rank
         self.plan = plan
-        sums = IntVector(count: plan.elementCount)
+        self.sums = sums
         contributionCounts = [Int](repeating: 0, count: plan.chunks.count)
         missingChunks = plan.chunks.count
         missingReports = plan.worldSize
@@ -114,7 +119,7 @@ package final class DirectExchange {
             "\(accumulator.count) sums in an exchange of \(plan.elementCount)")
         hasStarted = true
         var outgoing = scatter(accumulator)
-        let payload = Self.encode(contribution)
+        let payload = SharedBytes(Self.encode(contribution))
         for target in 0..<plan.worldSize where target != rank {
             outgoing.append(
                 Outgoing(
@@ -126,14 +131,16 @@ package final class DirectExchange {
         return outgoing
     }
 
-    package func accept(_ part: Part, payload: [UInt8]) -> AcceptOutcome {
+    package func accept(_ part: Part, payload: UnsafeRawBufferPointer) -> AcceptOutcome {
         guard (0..<plan.worldSize).contains(part.sourceRank), part.sourceRank != rank else {
             return .malformed("source rank \(part.sourceRank) in a world of \(plan.worldSize)")
         }
         guard !accepted.contains(part) else { return .duplicate }
         switch part.phase {
         case .contribution:
-            return acceptChunk(part, payload, owner: rank) { self.add(part.chunk, payload) }
+            return acceptChunk(part, payload, owner: rank) {
+                self.addElements(part.chunk, payload)
+            }
         case .result:
             return acceptChunk(part, payload, owner: part.sourceRank) {
                 self.store(part.chunk, payload)
@@ -168,7 +175,9 @@ package final class DirectExchange {
                     outgoing += addElements(chunk, source)
                 } else {
                     outgoing.append(
-                        Outgoing(targetRank: target, part: part, payload: Array(source)))
+                        Outgoing(
+                            targetRank: target, part: part,
+                            payload: SharedBytes(source, owner: accumulator)))
                 }
             }
         }
@@ -176,7 +185,7 @@ package final class DirectExchange {
     }
 
     private func acceptChunk(
-        _ part: Part, _ payload: [UInt8], owner: Int, _ take: () -> [Outgoing]
+        _ part: Part, _ payload: UnsafeRawBufferPointer, owner: Int, _ take: () -> [Outgoing]
     ) -> AcceptOutcome {
         guard plan.chunksOfRank[owner].contains(part.chunk) else {
             return .malformed("chunk \(part.chunk) is not in the slice of rank \(owner)")
@@ -189,15 +198,16 @@ package final class DirectExchange {
         return .accepted(take())
     }
 
-    private func add(_ chunk: Int, _ payload: [UInt8]) -> [Outgoing] {
-        payload.withUnsafeBytes { addElements(chunk, $0) }
-    }
-
     /// Adds a contribution to a chunk of the own slice; the last one makes it a result.
     private func addElements(_ chunk: Int, _ source: UnsafeRawBufferPointer) -> [Outgoing] {
         let range = plan.chunks[chunk]
         if let elements = source.baseAddress?.assumingMemoryBound(to: Int32.self) {
-            accord_add_int32(sums.pointer + range.lowerBound, elements, range.count)
+            let target = sums.pointer + range.lowerBound
+            if contributionCounts[chunk] == 0 {
+                target.update(from: elements, count: range.count)
+            } else {
+                accord_add_int32(target, elements, range.count)
+            }
         }
         contributionCounts[chunk] += 1
         guard contributionCounts[chunk] == plan.worldSize else { return [] }
@@ -205,12 +215,12 @@ package final class DirectExchange {
         let part = Part(phase: .result, sourceRank: rank, chunk: chunk)
         accepted.insert(part)
         let reduced = UnsafeBufferPointer(rebasing: sums.elements[range])
-        let payload = Array(UnsafeRawBufferPointer(reduced))
+        let payload = SharedBytes(UnsafeRawBufferPointer(reduced), owner: sums)
         return (0..<plan.worldSize).filter { $0 != rank }
             .map { Outgoing(targetRank: $0, part: part, payload: payload) }
     }
 
-    private func store(_ chunk: Int, _ payload: [UInt8]) -> [Outgoing] {
+    private func store(_ chunk: Int, _ payload: UnsafeRawBufferPointer) -> [Outgoing] {
         let range = plan.chunks[chunk]
         UnsafeMutableRawBufferPointer(start: sums.pointer + range.lowerBound, count: payload.count)
             .copyBytes(from: payload)
@@ -220,9 +230,10 @@ package final class DirectExchange {
 
     // MARK: - Reports
 
-    private func acceptReports(_ part: Part, _ payload: [UInt8]) -> AcceptOutcome {
+    private func acceptReports(_ part: Part, _ payload: UnsafeRawBufferPointer) -> AcceptOutcome {
         do {
-            let (maxima, reports) = try Self.decode(payload, tensorCount: self.maxima.count)
+            let (maxima, reports) = try Self.decode(
+                Array(payload), tensorCount: self.maxima.count)
             accepted.insert(part)
             merge(maxima: maxima, reports: reports)
             return .accepted([])

@@ -16,8 +16,9 @@ package struct ExchangeKey: Hashable, Sendable {
 /// One frame of the data plane: who sends what to whom, in which all-reduce.
 ///
 /// Header (38 bytes): run 8, generation 8, step 8, attempt 1, phase 1, source rank 4, chunk 4,
-/// CRC-32C 4 over header and payload; then the payload. A corrupted frame never reaches a sum.
-package struct ExchangeFrame: Sendable {
+/// CRC-32C 4 over header and payload. The payload travels beside it and is never copied; a
+/// corrupted one never reaches a sum.
+package struct ExchangeFrame {
     package enum Phase: UInt8, Sendable {
         /// A chunk of the sender's accumulator for the owner of the chunk (reduce-scatter).
         case contribution = 1
@@ -32,12 +33,12 @@ package struct ExchangeFrame: Sendable {
     package let phase: Phase
     package let sourceRank: Int
     package let chunk: Int
-    package let payload: [UInt8]
+    package let payload: SharedBytes
 
     package static let headerBytes = 38
 
     package init(
-        run: RunID, key: ExchangeKey, part: DirectExchange.Part, payload: [UInt8]
+        run: RunID, key: ExchangeKey, part: DirectExchange.Part, payload: SharedBytes
     ) {
         self.run = run
         self.key = key
@@ -51,16 +52,18 @@ package struct ExchangeFrame: Sendable {
         DirectExchange.Part(phase: phase, sourceRank: sourceRank, chunk: chunk)
     }
 
-    package func encode() -> [UInt8] {
-        var writer = ByteWriter(reservingBytes: Self.headerBytes + payload.count)
+    package func encodeHeader() -> [UInt8] {
+        var writer = ByteWriter(reservingBytes: Self.headerBytes)
         writeIdentity(to: &writer)
         writer.write(Self.checksum(of: writer.bytes, payload))
-        payload.withUnsafeBytes { writer.write(raw: $0) }
         return writer.bytes
     }
 
-    package init(decoding bytes: some Collection<UInt8>) throws(MalformedBytes) {
-        var reader = ByteReader(bytes)
+    /// - Throws: for a header that is none, and for a payload that is not the one it belongs to.
+    package init(
+        decoding header: some Collection<UInt8>, payload: SharedBytes
+    ) throws(MalformedBytes) {
+        var reader = ByteReader(header)
         run = RunID(try reader.read(UInt64.self, "run"))
         let generation = Generation(try reader.read(UInt64.self, "generation"))
         let step = Step(try reader.read(UInt64.self, "step"))
@@ -71,7 +74,8 @@ package struct ExchangeFrame: Sendable {
         sourceRank = Int(try reader.read(UInt32.self, "source rank"))
         chunk = Int(try reader.read(UInt32.self, "chunk"))
         let checksum = try reader.read(UInt32.self, "checksum")
-        payload = Array(try reader.readRaw(reader.remainingBytes, "payload"))
+        try reader.expectEnd("header")
+        self.payload = payload
         guard let phase = Phase(rawValue: rawPhase) else {
             throw MalformedBytes(field: "phase", offset: 25, rule: "\(rawPhase) is no phase")
         }
@@ -93,7 +97,8 @@ package struct ExchangeFrame: Sendable {
         writer.write(UInt32(truncatingIfNeeded: chunk))
     }
 
-    private static func checksum(of header: [UInt8], _ payload: [UInt8]) -> UInt32 {
-        accord_crc32c(accord_crc32c(0, header, header.count), payload, payload.count)
+    private static func checksum(of header: [UInt8], _ payload: SharedBytes) -> UInt32 {
+        accord_crc32c(
+            accord_crc32c(0, header, header.count), payload.bytes.baseAddress, payload.count)
     }
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import CZeroMQ
+import Primitives
 
 /// One ZeroMQ socket. It is closed when the last reference goes.
 ///
@@ -97,13 +98,47 @@ package final class Socket {
     /// Sends the frames of one message without waiting.
     package func send(_ frames: [[UInt8]]) throws(ZeroMQError) -> SendOutcome {
         for (index, frame) in frames.enumerated() {
-            let flags = ZMQ_DONTWAIT | (index + 1 < frames.count ? ZMQ_SNDMORE : 0)
-            while zmq_send(handle, frame, frame.count, flags) < 0 {
-                switch zmq_errno() {
-                case EINTR: continue  // a signal is not a failure
-                case EAGAIN, EHOSTUNREACH: return .wouldBlock
-                default: throw ZeroMQError("send to", endpoint)
-                }
+            let isLast = index + 1 == frames.count
+            guard try send(isLast: isLast, { zmq_send(handle, frame, frame.count, $0) }) == .sent
+            else { return .wouldBlock }
+        }
+        return .sent
+    }
+
+    /// The same without a copy of the last frame: libzmq reads its memory while it sends, on a
+    /// thread of its own, and then lets go of the owner.
+    package func send(_ frames: [[UInt8]], _ last: SharedBytes) throws(ZeroMQError) -> SendOutcome {
+        for frame in frames {
+            guard try send(isLast: false, { zmq_send(handle, frame, frame.count, $0) }) == .sent
+            else { return .wouldBlock }
+        }
+        var message = zmq_msg_t()
+        let owner = Unmanaged.passRetained(last.owner)
+        let status = zmq_msg_init_data(
+            &message, UnsafeMutableRawPointer(mutating: last.bytes.baseAddress), last.count,
+            { _, owner in owner.map { Unmanaged<AnyObject>.fromOpaque($0).release() } },
+            owner.toOpaque())
+        precondition(status == 0, "libzmq has no memory")
+        let outcome: SendOutcome
+        do {
+            outcome = try send(isLast: true) { zmq_msg_send(&message, handle, $0) }
+        } catch {
+            zmq_msg_close(&message)
+            throw error
+        }
+        // What was not sent is still ours; closing it lets go of the owner.
+        if outcome != .sent { zmq_msg_close(&message) }
+        return outcome
+    }
+
+    private func send(
+        isLast: Bool, _ body: (CInt) -> CInt
+    ) throws(ZeroMQError) -> SendOutcome {
+        while body(ZMQ_DONTWAIT | (isLast ? 0 : ZMQ_SNDMORE)) < 0 {
+            switch zmq_errno() {
+            case EINTR: continue  // a signal is not a failure
+            case EAGAIN, EHOSTUNREACH: return .wouldBlock
+            default: throw ZeroMQError("send to", endpoint)
             }
         }
         return .sent
@@ -111,22 +146,23 @@ package final class Socket {
 
     /// The frames of the next message, or nil when there is none.
     package func receive() throws(ZeroMQError) -> [[UInt8]]? {
-        var frames: [[UInt8]] = []
-        var message = zmq_msg_t()
-        repeat {
-            zmq_msg_init(&message)
-            defer { zmq_msg_close(&message) }
-            while zmq_msg_recv(&message, handle, ZMQ_DONTWAIT) < 0 {
+        try receiveShared()?.map { Array($0.bytes) }
+    }
+
+    /// The same in the memory where libzmq has received them.
+    package func receiveShared() throws(ZeroMQError) -> [SharedBytes]? {
+        var frames: [SharedBytes] = []
+        while true {
+            let frame = ReceivedFrame()
+            while zmq_msg_recv(frame.message, handle, ZMQ_DONTWAIT) < 0 {
                 switch zmq_errno() {
                 case EINTR: continue
                 case EAGAIN: return nil
                 default: throw ZeroMQError("receive from", endpoint)
                 }
             }
-            let bytes = UnsafeRawBufferPointer(
-                start: zmq_msg_data(&message), count: zmq_msg_size(&message))
-            frames.append(Array(bytes))
-            if zmq_msg_more(&message) == 0 { return frames }
-        } while true
+            frames.append(SharedBytes(frame.bytes, owner: frame))
+            if zmq_msg_more(frame.message) == 0 { return frames }
+        }
     }
 }

@@ -19,7 +19,7 @@ import Testing
             let plan = ChunkPlan(
                 worldSize: worldSize, elementCount: elementCount, chunkElementsMax: 2)
             for rank in 0..<worldSize {
-                exchanges.append(DirectExchange(rank: rank, plan: plan, tensorCount: 1))
+                exchanges.append(Self.exchange(rank, plan))
                 let accumulator = LaneAccumulator(
                     rule: ExactSums(laneCount: laneCount), tensors: [0..<elementCount],
                     elementCount: elementCount)
@@ -32,6 +32,13 @@ import Testing
                 }
                 accumulators.append(accumulator)
             }
+        }
+
+        /// Its result goes where something else has been.
+        static func exchange(_ rank: Int, _ plan: ChunkPlan) -> DirectExchange {
+            let sums = IntVector(count: plan.elementCount)
+            sums.pointer.update(repeating: -77, count: sums.count)
+            return DirectExchange(rank: rank, plan: plan, tensorCount: 1, sums: sums)
         }
 
         static let key = AccumulationKey(step: Step(1), attempt: 1)
@@ -69,7 +76,7 @@ import Testing
         }
 
         private mutating func deliver(_ frame: DirectExchange.Outgoing) {
-            switch exchanges[frame.targetRank].accept(frame.part, payload: frame.payload) {
+            switch exchanges[frame.targetRank].accept(frame.part, payload: frame.payload.bytes) {
             case .accepted(let more): inFlight += more
             case .duplicate: duplicateCount += 1
             case .malformed(let reason): Issue.record("\(frame.part): \(reason)")
@@ -117,7 +124,7 @@ import Testing
 
     @Test func framesThatCannotBelongAreRefusedAndChangeNothing() throws {
         let plan = ChunkPlan(worldSize: 2, elementCount: 4, chunkElementsMax: 2)
-        let exchange = DirectExchange(rank: 0, plan: plan, tensorCount: 1)
+        let exchange = World.exchange(0, plan)
         let four = [UInt8](repeating: 0, count: 8)
         let refused: [(DirectExchange.Part, [UInt8])] = [
             (.init(phase: .contribution, sourceRank: 2, chunk: 0), four),
@@ -132,7 +139,8 @@ import Testing
         ]
 
         for (part, payload) in refused {
-            guard case .malformed = exchange.accept(part, payload: payload) else {
+            let outcome = payload.withUnsafeBytes { exchange.accept(part, payload: $0) }
+            guard case .malformed = outcome else {
                 Issue.record("\(part) was not refused")
                 continue
             }
@@ -142,7 +150,7 @@ import Testing
 
     @Test func aLaneTwiceOrMissingIsAMismatch() {
         let plan = ChunkPlan(worldSize: 1, elementCount: 2, chunkElementsMax: 2)
-        let exchange = DirectExchange(rank: 0, plan: plan, tensorCount: 1)
+        let exchange = World.exchange(0, plan)
         let accumulator = LaneAccumulator(
             rule: ExactSums(laneCount: 2), tensors: [0..<2], elementCount: 2)
         accumulator.reset(for: World.key, scales: [120])

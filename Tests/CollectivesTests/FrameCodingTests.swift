@@ -4,40 +4,57 @@ import Primitives
 import Testing
 
 @Suite struct FrameCodingTests {
-    private static let frame = ExchangeFrame(
-        run: RunID(5),
-        key: ExchangeKey(
-            generation: Generation(3), accumulation: AccumulationKey(step: Step(9), attempt: 2)),
-        part: .init(phase: .result, sourceRank: 4, chunk: 7), payload: [1, 2, 3, 4])
+    private static let payload: [UInt8] = [1, 2, 3, 4]
+
+    private func frame() -> ExchangeFrame {
+        ExchangeFrame(
+            run: RunID(5),
+            key: ExchangeKey(
+                generation: Generation(3),
+                accumulation: AccumulationKey(step: Step(9), attempt: 2)),
+            part: .init(phase: .result, sourceRank: 4, chunk: 7),
+            payload: SharedBytes(Self.payload))
+    }
+
+    private func decode(
+        _ header: some Collection<UInt8>, _ payload: [UInt8] = payload
+    ) throws -> ExchangeFrame {
+        try ExchangeFrame(decoding: header, payload: SharedBytes(payload))
+    }
 
     @Test func aFrameReadsBack() throws {
-        let decoded = try ExchangeFrame(decoding: Self.frame.encode())
+        let frame = frame()
+        let decoded = try decode(frame.encodeHeader())
 
         #expect(decoded.run == RunID(5))
-        #expect(decoded.key == Self.frame.key)
-        #expect(decoded.part == Self.frame.part)
-        #expect(decoded.payload == [1, 2, 3, 4])
-        #expect(Self.frame.encode().count == ExchangeFrame.headerBytes + 4)
+        #expect(decoded.key == frame.key)
+        #expect(decoded.part == frame.part)
+        #expect(Array(decoded.payload.bytes) == Self.payload)
+        #expect(frame.encodeHeader().count == ExchangeFrame.headerBytes)
     }
 
     @Test func everyFlippedBitIsNoticed() {
-        let bytes = Self.frame.encode()
-        for position in bytes.indices {
+        let header = frame().encodeHeader()
+        for position in 0..<header.count + Self.payload.count {
             for bit in 0..<8 {
-                var damaged = bytes
+                var damaged = header + Self.payload
                 damaged[position] ^= 1 << UInt8(bit)
-                #expect(throws: MalformedBytes.self) { try ExchangeFrame(decoding: damaged) }
+                #expect(throws: MalformedBytes.self) {
+                    try decode(damaged.prefix(header.count), Array(damaged[header.count...]))
+                }
             }
         }
     }
 
-    @Test func everyTruncationIsNoticed() {
-        let bytes = Self.frame.encode()
-        for count in bytes.indices {
-            #expect(throws: MalformedBytes.self) {
-                try ExchangeFrame(decoding: bytes.prefix(count))
-            }
+    @Test func everyOtherLengthIsNoticed() {
+        let header = frame().encodeHeader()
+        for count in header.indices {
+            #expect(throws: MalformedBytes.self) { try decode(header.prefix(count)) }
         }
+        for payload in [[], [1], [1, 2, 3], [1, 2, 3, 4, 0]] as [[UInt8]] {
+            #expect(throws: MalformedBytes.self) { try decode(header, payload) }
+        }
+        #expect(throws: MalformedBytes.self) { try decode(header + [0]) }
     }
 
     @Test func aReducedStepReadsBackAndRefusesTruncation() throws {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Messaging
+import Primitives
 import Testing
 
 @Suite struct SocketTests {
@@ -14,6 +15,50 @@ import Testing
         #expect(try awaitMessage(link.router) == [Link.identity] + frames)
         #expect(try link.router.send([Link.identity] + frames) == .sent)
         #expect(try awaitMessage(link.dealer) == frames)
+    }
+
+    /// Notices when nobody holds it any more.
+    private final class Owner {
+        let memory: UnsafeMutableRawBufferPointer
+
+        init(byteCount: Int) {
+            memory = .allocate(byteCount: byteCount, alignment: 16)
+            for index in 0..<byteCount { memory[index] = UInt8(truncatingIfNeeded: index / 7) }
+        }
+
+        deinit { memory.deallocate() }
+    }
+
+    @Test(arguments: [0, 1, 29, 30, 70_000, 20_000_000])
+    func sharedBytesArriveAndTheirOwnerIsLetGo(byteCount: Int) throws {
+        let link = try Link()
+        var owner: Owner? = Owner(byteCount: byteCount)
+        weak let witness = owner
+        let expected = owner.map { Array($0.memory) }
+        if let strong = owner {
+            let bytes = SharedBytes(UnsafeRawBufferPointer(strong.memory), owner: strong)
+            #expect(try link.dealer.send([[1], [2, 3]], bytes) == .sent)
+        }
+        owner = nil
+
+        let received = try awaitMessage(link.router)
+        #expect(received == [Link.identity, [1], [2, 3], expected ?? []])
+        let wakeUp = WakeUp()
+        for _ in 0..<1000 where witness != nil { poll([], wakeUp, timeoutMilliseconds: 5) }
+        #expect(witness == nil)
+    }
+
+    /// Nobody is there to take it, so the socket gives it back at once.
+    @Test func theOwnerOfBytesThatCannotBeSentIsLetGo() throws {
+        let link = try Link()
+        weak var witness: Owner?
+        do {
+            let owner = Owner(byteCount: 1000)
+            witness = owner
+            let bytes = SharedBytes(UnsafeRawBufferPointer(owner.memory), owner: owner)
+            #expect(try link.router.send([[9, 9, 9]], bytes) == .wouldBlock)
+        }
+        #expect(witness == nil)
     }
 
     @Test func messagesOfOneSenderKeepTheirOrder() throws {

@@ -88,14 +88,16 @@ import Testing
         let exchanges = accumulators.indices.map { rank in
             DirectExchange(
                 rank: rank, plan: plan,
-                tensorCount: accumulators[rank].contribution().maxima.count)
+                tensorCount: accumulators[rank].contribution().maxima.count,
+                sums: IntVector(count: plan.elementCount))
         }
         var frames = zip(exchanges, accumulators).flatMap { exchange, accumulator in
             exchange.start(
                 accumulator: accumulator.sums, contribution: accumulator.contribution())
         }
         while let frame = frames.popLast() {
-            let outcome = exchanges[frame.targetRank].accept(frame.part, payload: frame.payload)
+            let outcome = exchanges[frame.targetRank].accept(
+                frame.part, payload: frame.payload.bytes)
             guard case .accepted(let more) = outcome else {
                 preconditionFailure("\(frame.part): \(outcome)")
             }
