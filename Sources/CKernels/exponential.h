@@ -5,14 +5,25 @@
 #include <stdint.h>
 #include <string.h>
 
+/// 1.5 * 2^23: added to a small number it rounds it to an integer n and leaves that in the low bits.
+#define ACCORD_ROUNDING 12582912.0f
+
+/// 2^n of what was rounded like that.
+static inline __attribute__((always_inline)) float accord_power_of_two(float shifted) {
+    uint32_t bits;
+    memcpy(&bits, &shifted, sizeof bits);
+    bits = (bits + 127u) << 23;
+    float power;
+    memcpy(&power, &bits, sizeof power);
+    return power;
+}
+
 /// e^(a + b) for -87 <= a + b <= 88 within 2 ulp of the exact sum; b is a small correction to a.
 /// Branch-free, so that loops vectorise; NaN stays NaN.
 /// Source: the range reduction and minimax polynomial of Cephes expf (S. Moshier).
 static inline __attribute__((always_inline)) float accord_exp_of_sum(float a, float b) {
-    // Adding 1.5 * 2^23 rounds to an integer and leaves it in the low bits of the sum.
-    const float magic = 12582912.0f;
-    float shifted = (a + b) * 1.44269504088896341f + magic;
-    float n = shifted - magic;
+    float shifted = (a + b) * 1.44269504088896341f + ACCORD_ROUNDING;
+    float n = shifted - ACCORD_ROUNDING;
     float r = (a - n * 0.693359375f) - n * -2.12194440e-4f + b;
     float p = 1.9875691500e-4f;
     p = p * r + 1.3981999507e-3f;
@@ -21,12 +32,7 @@ static inline __attribute__((always_inline)) float accord_exp_of_sum(float a, fl
     p = p * r + 1.6666665459e-1f;
     p = p * r + 5.0000001201e-1f;
     p = p * (r * r) + r + 1.0f;
-    uint32_t bits;
-    memcpy(&bits, &shifted, sizeof bits);
-    bits = (bits + 127u) << 23;
-    float scale;
-    memcpy(&scale, &bits, sizeof scale);
-    return p * scale;
+    return p * accord_power_of_two(shifted);
 }
 
 /// e^x, clamped outside [-87, 88]. The comparisons are such that NaN stays NaN.
@@ -80,19 +86,13 @@ static inline __attribute__((always_inline)) AccordNormal accord_normal(float x)
 static inline __attribute__((always_inline)) float accord_exp_coarse(float x) {
     x = x > 88.0f ? 88.0f : x;
     x = x < -87.0f ? -87.0f : x;
-    const float magic = 12582912.0f;
-    float shifted = x * 1.44269504088896341f + magic;
-    float r = x - (shifted - magic) * 0.693147180559945f;
+    float shifted = x * 1.44269504088896341f + ACCORD_ROUNDING;
+    float r = x - (shifted - ACCORD_ROUNDING) * 0.693147180559945f;
     float p = 1.656673848e-01f;
     p = p * r + 5.049633138e-01f;
     p = p * r + 1.000164254e+00f;
     p = p * r + 9.999280737e-01f;
-    uint32_t bits;
-    memcpy(&bits, &shifted, sizeof bits);
-    bits = (bits + 127u) << 23;
-    float scale;
-    memcpy(&scale, &bits, sizeof scale);
-    return p * scale;
+    return p * accord_power_of_two(shifted);
 }
 
 /// As accord_normal for a bfloat16 number, whose square needs no correction, within 2^-12.
