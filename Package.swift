@@ -130,7 +130,7 @@ let package = Package(
         tests(of: "Media", ["Primitives"]),
         tests(of: "ClusterProtocol", ["Primitives"]),
         tests(of: "Collectives", ["Primitives", "CKernels"]),
-        tests(of: "Autograd", ["Primitives", "CKernels", "Tensors"]),
+        tests(of: "Autograd", ["Primitives", "CKernels", "Tensors", "WeightFiles"]),
         tests(of: "Optimizers", ["Primitives", "CKernels", "Tensors"]),
         tests(of: "Datasets", ["Primitives", "Hashing", "Media"]),
         tests(of: "Tokenization", ["Primitives"]),

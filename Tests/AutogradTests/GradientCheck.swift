@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 import Autograd
-import CKernels
 import Primitives
 import Tensors
 
@@ -42,37 +41,16 @@ struct GradientCheck {
     /// What does not agree; empty if all is well.
     /// - Parameter tampering: factor on the gradient of one input, to see that it is noticed.
     func mismatches(tampering: (input: Int, factor: Float)? = nil) -> [String] {
-        let (output, gradients) = runTape()
+        let run = OperationRun(
+            operation, inputs: inputs, cotangent: cotangent, precision: precision)
         let doubles = inputs.map { $0.map(Double.init) }
-        var found = compare("value", output, operation.oracle(doubles))
-        for (index, gradient) in gradients.enumerated() {
+        var found = compare("value", run.output, operation.oracle(doubles))
+        for (index, gradient) in run.gradients.enumerated() {
             let factor = tampering?.input == index ? tampering?.factor ?? 1 : 1
             found += compare(
                 "gradient \(index)", gradient.map { $0 * factor }, difference(doubles, index))
         }
         return found
-    }
-
-    /// Output and gradients, on top of gradients that are 1 already.
-    private func runTape() -> (output: [Float], gradients: [[Float]]) {
-        let arena = Arena(chunkFloats: 1 << 12)
-        defer { withExtendedLifetime(arena) {} }
-        let tape = Tape(arena: arena, recordsGradients: true, precision: precision)
-        let gradients = operation.shapes.map(arena.allocate)
-        let variables = operation.shapes.indices.map { index in
-            let value = arena.allocate(operation.shapes[index])
-            for (position, number) in inputs[index].enumerated() {
-                value.data[position] = number
-                gradients[index].data[position] = 1
-            }
-            return tape.parameter(value: value, gradient: gradients[index])
-        }
-        let output = operation.forward(tape, variables)
-        let weights = arena.allocate([1, cotangent.count])
-        for (index, number) in cotangent.enumerated() { weights.data[index] = number }
-        tape.backward(
-            from: tape.linear(output.flattened, weight: tape.constant(weights), bias: nil))
-        return (output.numbers, gradients.map { $0.elements.map { $0 - 1 } })
     }
 
     private func difference(_ inputs: [[Double]], _ index: Int) -> [Double] {
@@ -97,17 +75,5 @@ struct GradientCheck {
             return error <= tolerance * largest  // a NaN is not
                 ? nil : "\(what)[\(index)]: \(found[index]), not \(expected[index])"
         }
-    }
-}
-
-extension Variable {
-    /// The same values in one row.
-    fileprivate var flattened: Variable { reshaped([1, shape.reduce(1, *)]) }
-
-    fileprivate var numbers: [Float] {
-        guard let rounded else { return Array(value.elements) }
-        var numbers = [Float](repeating: 0, count: rounded.count)
-        accord_from_bfloat(rounded.data, &numbers, rounded.count)
-        return numbers
     }
 }

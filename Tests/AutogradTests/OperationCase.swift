@@ -8,6 +8,8 @@ struct OperationCase: Sendable, CustomTestStringConvertible {
     let name: String
     /// Shapes of the inputs that have gradients.
     let shapes: [[Int]]
+    /// In bf16, on the way to an element of the output, and to one of a gradient: docs/numerics.md.
+    let roundings: (value: Int, gradients: Int)
     let forward: @Sendable (Tape, [Variable]) -> Variable
     /// Flat inputs to flat output.
     let oracle: @Sendable ([[Double]]) -> [Double]
@@ -15,12 +17,13 @@ struct OperationCase: Sendable, CustomTestStringConvertible {
     var testDescription: String { name }
 
     init(
-        _ name: String, _ shapes: [[Int]],
+        _ name: String, _ shapes: [[Int]], roundings: (value: Int, gradients: Int) = (0, 0),
         forward: @escaping @Sendable (Tape, [Variable]) -> Variable,
         oracle: @escaping @Sendable ([[Double]]) -> [Double]
     ) {
         self.name = name
         self.shapes = shapes
+        self.roundings = roundings
         self.forward = forward
         self.oracle = oracle
     }
@@ -29,12 +32,13 @@ struct OperationCase: Sendable, CustomTestStringConvertible {
 extension OperationCase {
     /// Every operation, every input of which has a gradient that is not zero.
     static let all: [OperationCase] =
-        [linear, linearWithoutBias, linearOntoResidual, gelu, combineRows, sharedWeight]
+        [linear, linearWithoutBias, linearOntoResidual, linearThatFeedsProducts, sharedWeight]
+        + [gelu, combineRows]
         + [feedForward(.gelu), feedForward(.quickGELU)]
-        + [add, addToItself, narrowNorm, wideNorm]
+        + [add, addToItself, narrowNorm, wideNorm, normThatFeedsProducts]
         + [attention([5], headCount: 1), attention([3, 0, 1, 20], headCount: 2), selfAttention]
         + [embedding, gatherRows, concatenateRows, meanPool([2, 0, 3]), normalizeRows]
-        + [crossEntropy, contrastive, weightedSum]
+        + [crossEntropy, contrastive, weightedSum, recomputed, recomputedWithAnotherUse]
 
     /// Shapes at the border, whose gradients may be empty.
     static let borders: [OperationCase] =
@@ -45,21 +49,33 @@ extension OperationCase {
 
     static let linear = linearOf(rows: 3)
     static func linearOf(rows: Int) -> OperationCase {
-        OperationCase("linear of \(rows) rows", [[rows, 4], [5, 4], [5]]) { tape, x in
+        OperationCase(
+            "linear of \(rows) rows", [[rows, 4], [5, 4], [5]], roundings: (2, 2)
+        ) { tape, x in
             tape.linear(x[0], weight: x[1], bias: x[2])
         } oracle: {
             Oracle.linear($0[0], $0[1], $0[2], input: 4)
         }
     }
 
-    static let linearWithoutBias = OperationCase("linear without bias", [[3, 2], [4, 2]]) {
+    static let linearThatFeedsProducts = OperationCase(
+        "linear that feeds products", [[3, 4], [5, 4], [5]], roundings: (3, 2)
+    ) {
+        $0.linear($1[0], weight: $1[1], bias: $1[2], feedsProducts: true)
+    } oracle: {
+        Oracle.linear($0[0], $0[1], $0[2], input: 4)
+    }
+
+    static let linearWithoutBias = OperationCase(
+        "linear without bias", [[3, 2], [4, 2]], roundings: (2, 2)
+    ) {
         $0.linear($1[0], weight: $1[1], bias: nil)
     } oracle: {
         Oracle.linear($0[0], $0[1], nil, input: 2)
     }
 
     static let linearOntoResidual = OperationCase(
-        "linear onto a residual", [[3, 4], [5, 4], [5], [3, 5]]
+        "linear onto a residual", [[3, 4], [5, 4], [5], [3, 5]], roundings: (2, 2)
     ) {
         $0.linear($1[0], weight: $1[1], bias: $1[2], residual: $1[3])
     } oracle: {
@@ -67,7 +83,9 @@ extension OperationCase {
     }
 
     /// A table that gives rows and decodes them, like a word embedding.
-    static let sharedWeight = OperationCase("one weight, two uses", [[5, 3]]) { tape, x in
+    static let sharedWeight = OperationCase(
+        "one weight, two uses", [[5, 3]], roundings: (2, 2)
+    ) { tape, x in
         tape.linear(
             tape.embedding(table: x[0], indices: [4, 1, 4]), weight: x[0], bias: nil)
     } oracle: {
@@ -77,7 +95,7 @@ extension OperationCase {
     static func feedForward(_ activation: Activation, rows: Int = 3) -> OperationCase {
         OperationCase(
             "feedForward with \(activation) of \(rows) rows",
-            [[rows, 4], [19, 4], [19], [5, 19], [5], [rows, 5]]
+            [[rows, 4], [19, 4], [19], [5, 19], [5], [rows, 5]], roundings: (5, 8)
         ) { tape, x in
             tape.feedForward(
                 x[0], first: (x[1], x[2]), second: (x[3], x[4]), activation: activation,
@@ -123,16 +141,30 @@ extension OperationCase {
     static let narrowNorm = layerNorm(width: 6)
     static let wideNorm = layerNorm(width: 37)
     static func layerNorm(width: Int) -> OperationCase {
-        OperationCase("layerNorm of width \(width)", [[3, width], [width], [width]]) { tape, x in
+        OperationCase(
+            "layerNorm of width \(width)", [[3, width], [width], [width]], roundings: (1, 0)
+        ) { tape, x in
             tape.layerNorm(x[0], scale: x[1], bias: x[2], epsilon: 1e-3)
         } oracle: {
             Oracle.layerNorm($0[0], $0[1], $0[2], epsilon: Double(Float(1e-3)))
         }
     }
 
+    static let normThatFeedsProducts = OperationCase(
+        "layerNorm that feeds products", [[3, 6], [6], [6]], roundings: (1, 0)
+    ) {
+        $0.layerNorm($1[0], scale: $1[1], bias: $1[2], epsilon: 1e-3, feedsProducts: true)
+    } oracle: {
+        Oracle.layerNorm($0[0], $0[1], $0[2], epsilon: Double(Float(1e-3)))
+    }
+
+    /// Two groups of two heads. Too long for differences, so not in the table.
+    static let longAttention = attention([200], headCount: 4)
     static func attention(_ lengths: [Int], headCount: Int) -> OperationCase {
         let shape = [lengths.reduce(0, +), 8]
-        return OperationCase("attention of \(lengths), \(headCount) heads", [shape, shape, shape]) {
+        return OperationCase(
+            "attention of \(lengths), \(headCount) heads", [shape, shape, shape], roundings: (5, 7)
+        ) {
             $0.attention(
                 query: $1[0], key: $1[1], value: $1[2], layout: SequenceLayout(lengths: lengths),
                 headCount: headCount)
@@ -143,7 +175,9 @@ extension OperationCase {
         }
     }
 
-    static let selfAttention = OperationCase("attention of one variable", [[5, 6]]) {
+    static let selfAttention = OperationCase(
+        "attention of one variable", [[5, 6]], roundings: (5, 7)
+    ) {
         $0.attention(
             query: $1[0], key: $1[0], value: $1[0], layout: SequenceLayout(lengths: [2, 3]),
             headCount: 3)
