@@ -58,9 +58,12 @@ struct AllReduceRankCommand: ParsableCommand {
             }
             lane.add(gradient.pointer, tensor: 0, elements: 0..<elementCount)
             _ = lane.close(report: [])
+            let contribution = accumulator.contribution()
             let start = ContinuousClock.now
             plane.commands.post(
-                .start(ExchangeKey(generation: Generation(1), accumulation: key), accumulator))
+                .start(
+                    ExchangeKey(generation: Generation(1), accumulation: key), accumulator.sums,
+                    contribution))
             wait(for: round, events)
             times.append((ContinuousClock.now - start) / .seconds(1))
         }

@@ -83,7 +83,10 @@ package final class Tape {
     package func parameter(
         value: Tensor, rounded: BFloatTensor? = nil, sink: GradientSink?
     ) -> Variable {
-        if let known = parameters[value.data] { return known }
+        if let known = parameters[value.data] {
+            precondition(known.shape == value.shape, "\(known.shape) again as \(value.shape)")
+            return known
+        }
         var slot: Int?
         if recordsGradients, let sink {
             slot = slots.count
@@ -118,6 +121,7 @@ package final class Tape {
         precondition(loss.value.count == 1, "a loss has one element, not \(loss.shape)")
         gradientToAdd(loss)?.data[0] = 1
         runPullbacks()
+        clock?.end()
     }
 
     /// The same from the gradient of a result.
@@ -128,7 +132,6 @@ package final class Tape {
 
     private func runPullbacks() {
         while let pullback = pullbacks.popLast() { pullback() }
-        clock?.end()
     }
 
     /// The result of an operation, with a gradient if any input has one. Every operation calls this
@@ -249,18 +252,15 @@ extension Tape {
     }
 
     private func deliver(_ slot: Int, _ shape: [Int]) {
+        let (gradient, parts) = (slots[slot].gradient, slots[slot].parts)
+        (slots[slot].gradient, slots[slot].parts) = (nil, [])
         guard let sink = slots[slot].sink else { return }
-        if let gradient = slots[slot].gradient {
-            slots[slot].gradient = nil
-            if slots[slot].parts.isEmpty {
-                sink(gradient, 0..<gradient.count)
-                pool.giveBack(gradient)
-                return
-            }
-            slots[slot].parts.insert(.whole(gradient), at: 0)
+        if let gradient, parts.isEmpty {
+            sink(gradient, 0..<gradient.count)
+        } else {
+            deliver((gradient.map { [.whole($0)] } ?? []) + parts, of: shape, to: sink)
         }
-        deliver(slots[slot].parts, of: shape, to: sink)
-        slots[slot].parts = []
+        if let gradient { pool.giveBack(gradient) }
     }
 
     /// Some rows of a gradient at a time, which are still in the cache when the sink reads them.
@@ -302,7 +302,9 @@ extension Tape {
         guard precision == .bf16 else { return Matrix(variable.value) }
         if let rounded = variable.rounded { return Matrix(rounded) }
         let value = variable.value
-        if let known = roundedValues[value.data] { return Matrix(known) }
+        if let known = roundedValues[value.data], known.shape == value.shape {
+            return Matrix(known)
+        }
         let rounded = arena.rounded(value)
         roundedValues[value.data] = rounded
         return Matrix(rounded)

@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <string.h>
 
-/// 1.5 * 2^23: added to a small number it rounds it to an integer n and leaves that in the low bits.
+/// 1.5 * 2^23: added to a small number it rounds it to an integer and leaves that in the low bits.
 #define ACCORD_ROUNDING 12582912.0f
 
 /// 2^n of what was rounded like that.

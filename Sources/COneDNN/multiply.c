@@ -311,7 +311,7 @@ const char *accord_onednn_failure(int status) {
 
 /// The bit that AVX-512 adds to the set of AVX2, in both versions.
 static bool has_isa(dnnl_cpu_isa_t isa) {
-    return (dnnl_get_effective_cpu_isa() & isa) == (int)isa;
+    return ((unsigned)dnnl_get_effective_cpu_isa() & (unsigned)isa) == (unsigned)isa;
 }
 
 bool accord_onednn_is_fast_f32(void) { return has_isa(dnnl_cpu_isa_avx512_core); }

@@ -14,7 +14,9 @@ package final class DataPlane: Sendable {
     package enum Command: Sendable {
         case configure(StepPlan, rank: Int)
         case abandon
-        case start(ExchangeKey, LaneAccumulator)
+        /// With the own sums and what belongs to them, as they were when the own lanes were
+        /// complete: lanes of a later generation may be added while this waits.
+        case start(ExchangeKey, IntVector, LaneAccumulator.Contribution)
         case stop
     }
 
@@ -77,7 +79,8 @@ private final class DataPlaneLoop {
     private var plan: StepPlan?
     private var rank = 0
     private var exchanges: [ExchangeKey: DirectExchange] = [:]
-    private var started: [ExchangeKey: LaneAccumulator] = [:]
+    /// The scales of what was started.
+    private var started: [ExchangeKey: [UInt8]] = [:]
     private var lastCompleted = AccumulationKey(step: .initial, attempt: 2)
     private var early: [ExchangeFrame] = []
     private let results: ResultMemory
@@ -113,8 +116,8 @@ private final class DataPlaneLoop {
             plan = nil
             exchanges = [:]
             started = [:]
-        case .start(let key, let accumulator):
-            start(key, accumulator)
+        case .start(let key, let sums, let contribution):
+            start(key, sums, contribution)
         case .stop:
             isStopped = true
         }
@@ -156,16 +159,20 @@ private final class DataPlaneLoop {
         return exchange
     }
 
-    private func start(_ key: ExchangeKey, _ accumulator: LaneAccumulator) {
+    private func start(
+        _ key: ExchangeKey, _ sums: IntVector, _ contribution: LaneAccumulator.Contribution
+    ) {
         guard let plan, plan.generation == key.generation else { return }
         let exchange = exchange(key, worldSize: plan.members.count)
-        started[key] = accumulator
-        send(
-            exchange.start(
-                accumulator: accumulator.sums, contribution: accumulator.contribution()), key)
+        started[key] = contribution.scales
+        send(exchange.start(accumulator: sums, contribution: contribution), key)
         finishIfComplete(key)
     }
 
+    /// Payloads stay where they lie until libzmq has sent them. An exchange that ends has sent all
+    /// of them: its result needs every contribution. One that is abandoned has not, and a later
+    /// generation may add lanes to the same sums meanwhile; the checksum is then wrong, and nobody
+    /// takes a frame of an older generation anyway.
     private func send(_ outgoing: [DirectExchange.Outgoing], _ key: ExchangeKey) {
         guard let plan else { return }
         for part in outgoing {
@@ -235,14 +242,14 @@ private final class DataPlaneLoop {
 
     private func finishIfComplete(_ key: ExchangeKey) {
         guard let exchange = exchanges[key], exchange.isComplete,
-            let accumulator = started.removeValue(forKey: key)
+            let scales = started.removeValue(forKey: key)
         else { return }
         exchanges[key] = nil
         lastCompleted = key.accumulation
         let outcome: WorkerCore.ExchangeOutcome
         do {
             let reduced = ReducedStep(
-                key: key.accumulation, scales: accumulator.scales,
+                key: key.accumulation, scales: scales,
                 exchanged: try exchange.result(laneCount: shared.rule.laneCount))
             outcome = decide(reduced)
         } catch {

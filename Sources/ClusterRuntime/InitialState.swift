@@ -51,11 +51,17 @@ struct InitialState {
         try weights.digests().map { RunOrigin.File(path: $0.path, sha256: $0.digest) }
     }
 
-    /// Vocabularies of one length are common, and parameters do not tell for which one they are.
+    /// Vocabularies of one length are common, and parameters do not tell for which one they are:
+    /// the one beside them does.
     private static func requireSameWords(
         _ path: String, _ setup: RunSetup
     ) throws(ExitFailure) {
-        let beside = "\(path)/vocab.txt"
+        var isFolder: ObjCBool = false
+        guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else { return }
+        let folder =
+            isFolder.boolValue
+            ? path : URL(filePath: path).deletingLastPathComponent().relativePath
+        let beside = "\(folder)/vocab.txt"
         guard FileManager.default.fileExists(atPath: beside) else { return }
         let (own, other) = (setup.vocabulary.tokens, try Vocabulary(contentsOf: beside).tokens)
         guard own != other else { return }

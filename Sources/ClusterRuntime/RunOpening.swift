@@ -37,6 +37,7 @@ struct RunOpening {
         do throws(ExitFailure) {
             let ledger = try Ledger(path: directory.ledgerPath)
             let run = try register(ledger, state)
+            if let origin = run.origin { try require(state, of: origin) }
             try directory.adopt(setup.configuration)
             if let origin = run.origin { try publish(state, of: origin, ledger) }
             try reconcileCheckpoints(checkpoints, ledger, logger)
@@ -108,17 +109,21 @@ struct RunOpening {
         return run
     }
 
+    private func require(
+        _ state: InitialState?, of origin: RunOrigin
+    ) throws(ExitFailure) {
+        guard state == nil, try !hasCheckpoint() else { return }
+        throw ExitFailure(
+            .runDirectoryRefused,
+            "\(directory.path) began from \(origin), but the state made from it is not in "
+                + "\(checkpoints.directory). Repeat the command with the same --init, or "
+                + "restore the checkpoints")
+    }
+
     private func publish(
         _ state: InitialState?, of origin: RunOrigin, _ ledger: Ledger
     ) throws(ExitFailure) {
-        if try !hasCheckpoint() {
-            guard let state else {
-                throw ExitFailure(
-                    .runDirectoryRefused,
-                    "\(directory.path) began from \(origin), but the state made from it is not in "
-                        + "\(checkpoints.directory). Repeat the command with the same --init, or "
-                        + "restore the checkpoints")
-            }
+        if let state, try !hasCheckpoint() {
             for sentence in state.sentences {
                 logger.info("\(sentence)")
                 try ledger.append(.event(sentence))

@@ -196,7 +196,9 @@ final class WorkerShell {
             let key = ExchangeKey(
                 generation: generation,
                 accumulation: AccumulationKey(step: step, attempt: attempt))
-            environment.dataPlane.commands.post(.start(key, environment.accumulator))
+            environment.dataPlane.commands.post(
+                .start(
+                    key, environment.accumulator.sums, environment.accumulator.contribution()))
         case .apply(let step, let computesHash):
             environment.replicaThread.post(.apply(step, computesHash: computesHash))
         case .retainSnapshot(let step):

@@ -26,6 +26,8 @@ package final class LaneAccumulator: Sendable {
     /// What the worker brings to the all-reduce.
     package struct Contribution: Sendable {
         package let key: AccumulationKey
+        /// The remembered exponent bytes with which the lanes were quantised.
+        package let scales: [UInt8]
         /// Exponent byte per tensor, the maximum over the own lanes.
         package let maxima: [UInt8]
         /// Encoded lane reports, ascending by lane.
@@ -33,6 +35,8 @@ package final class LaneAccumulator: Sendable {
     }
 
     private struct State {
+        /// Counts resets, for one and the same key may be begun again.
+        var execution = 0
         var key = AccumulationKey(step: .initial, attempt: 1)
         var scales: [UInt8]
         /// Lanes that have begun to add and have not ended.
@@ -44,7 +48,7 @@ package final class LaneAccumulator: Sendable {
     private let tensors: [TensorSums]
     private let state: Mutex<State>
 
-    /// - Parameter tensors: the ranges of the tensors in the flat gradient; gaps are padding.
+    /// - Parameter tensors: the ranges of the tensors in `sums`; gaps are padding.
     package init(rule: ExactSums, tensors: [Range<Int>], elementCount: Int) {
         precondition(
             tensors.allSatisfy { 0 <= $0.lowerBound && $0.upperBound <= elementCount },
@@ -59,8 +63,11 @@ package final class LaneAccumulator: Sendable {
     package func reset(for key: AccumulationKey, scales: [UInt8]) {
         precondition(scales.count == tensors.count, "\(scales.count) scales of \(tensors.count)")
         state.withLock { state in
-            for (tensor, scale) in zip(tensors, scales) { tensor.reset(for: key, scale: scale) }
-            state = State(key: key, scales: scales)
+            let execution = state.execution + 1
+            for (tensor, scale) in zip(tensors, scales) {
+                tensor.reset(for: execution, scale: scale)
+            }
+            state = State(execution: execution, key: key, scales: scales)
         }
     }
 
@@ -74,7 +81,7 @@ package final class LaneAccumulator: Sendable {
             guard state.key == key, state.reports[lane] == nil,
                 state.open.insert(lane).inserted
             else { return nil }
-            return OpenLane(lane: lane, key: key, accumulator: self, tensorCount: tensors.count)
+            return OpenLane(lane: lane, execution: state.execution, accumulator: self)
         }
     }
 
@@ -84,18 +91,16 @@ package final class LaneAccumulator: Sendable {
     /// Isolation: one lane thread.
     package final class OpenLane {
         private let lane: Int
-        private let key: AccumulationKey
+        private let execution: Int
         private let accumulator: LaneAccumulator
         /// Per tensor, where the next piece may start.
         private var starts: [Int]
 
-        fileprivate init(
-            lane: Int, key: AccumulationKey, accumulator: LaneAccumulator, tensorCount: Int
-        ) {
+        fileprivate init(lane: Int, execution: Int, accumulator: LaneAccumulator) {
             self.lane = lane
-            self.key = key
+            self.execution = execution
             self.accumulator = accumulator
-            starts = [Int](repeating: 0, count: tensorCount)
+            starts = [Int](repeating: 0, count: accumulator.tensors.count)
         }
 
         /// Adds a piece of a tensor; in vain when the accumulator has moved on.
@@ -107,13 +112,13 @@ package final class LaneAccumulator: Sendable {
                 elements.lowerBound >= starts[tensor],
                 "elements \(elements) of tensor \(tensor) after \(starts[tensor]) others")
             starts[tensor] = elements.upperBound
-            accumulator.tensors[tensor].add(gradient, elements, key: key)
+            accumulator.tensors[tensor].add(gradient, elements, execution: execution)
         }
 
-        /// Ends the lane; false when the accumulator has moved on, so that nothing was added.
+        /// Ends the lane; false when the accumulator has moved on, and what was added is gone.
         package func close(report: [UInt8]) -> Bool {
             accumulator.state.withLock { state in
-                guard state.key == key else { return false }
+                guard state.execution == execution else { return false }
                 state.open.remove(lane)
                 state.reports[lane] = report
                 return true
@@ -136,7 +141,8 @@ package final class LaneAccumulator: Sendable {
             let reports = state.reports.sorted { $0.key < $1.key }
                 .map { LaneContribution(lane: $0.key, report: $0.value) }
             return Contribution(
-                key: state.key, maxima: tensors.map { $0.finish() }, reports: reports)
+                key: state.key, scales: state.scales, maxima: tensors.map { $0.finish() },
+                reports: reports)
         }
     }
 }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 import CKernels
-import Primitives
 import Synchronization
 
 /// The sums of one tensor in an accumulator.
@@ -8,7 +7,8 @@ import Synchronization
 /// Isolation: any thread; the lock protects the sums of `range` and all that is known of them.
 final class TensorSums: Sendable {
     private struct State {
-        var key = AccumulationKey(step: .initial, attempt: 1)
+        /// Which execution of the lanes, see `LaneAccumulator`.
+        var execution = 0
         var scale: UInt8 = 0
         var maximum: UInt8 = 0
         /// So many elements at the start hold sums of this execution; what lies behind them is left
@@ -27,17 +27,17 @@ final class TensorSums: Sendable {
         self.range = range
     }
 
-    func reset(for key: AccumulationKey, scale: UInt8) {
-        state.withLock { $0 = State(key: key, scale: scale) }
+    func reset(for execution: Int, scale: UInt8) {
+        state.withLock { $0 = State(execution: execution, scale: scale) }
     }
 
     /// Adds some elements of a lane's gradient, unless they belong to another execution.
-    func add(_ gradient: UnsafePointer<Float>, _ elements: Range<Int>, key: AccumulationKey) {
+    func add(_ gradient: UnsafePointer<Float>, _ elements: Range<Int>, execution: Int) {
         precondition(
             0 <= elements.lowerBound && elements.upperBound <= range.count,
             "elements \(elements) of a tensor of \(range.count)")
         state.withLock { state in
-            guard state.key == key else { return }
+            guard state.execution == execution else { return }
             clear(upTo: elements.lowerBound, &state)
             let factor = rule.inverseQuantum(remembered: state.scale)
             let target = sums.pointer + range.lowerBound

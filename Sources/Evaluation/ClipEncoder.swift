@@ -57,7 +57,7 @@ package final class ClipEncoder {
             let context = ForwardContext(
                 tape: Tape(
                     arena: arena, recordsGradients: false, precision: parameters.precision),
-                layout: model.layout, parameters: parameters, gradients: nil)
+                layout: model.layout, parameters: parameters, sink: nil)
             let vectors = model.encodeApart(texts: texts, clips: clips, context)
             textVectors = Self.rows(of: vectors.text.value)
             videoVectors = Self.rows(of: vectors.video.value)

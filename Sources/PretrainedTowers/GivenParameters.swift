@@ -6,7 +6,7 @@ import WeightFiles
 
 /// What one folder or file gives to a `SingleStreamModel`.
 struct GivenParameters {
-    /// The publisher's word for the model.
+    /// What gives them, in a word or two for the terminal.
     let kind: String
     /// Of the model.
     private(set) var entries: [ParameterLayout.Entry] = []

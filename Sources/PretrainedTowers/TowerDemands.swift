@@ -18,19 +18,21 @@ enum TowerDemands {
         let authority: String
         let isMet: Bool
 
-        init<Value: Equatable>(_ key: String, _ found: Value, is expected: Value, of own: String) {
+        init<Value: Equatable>(
+            _ key: String, _ found: Value, is expected: Value, by authority: String
+        ) {
             self.key = key
             self.expected = "\(expected)"
             self.found = "\(found)"
-            authority = own
+            self.authority = authority
             isMet = found == expected
         }
 
-        init(_ key: String, _ found: Int, atLeast least: Int, of own: String) {
+        init(_ key: String, _ found: Int, atLeast least: Int, by authority: String) {
             self.key = key
             expected = "at least \(least)"
             self.found = "\(found)"
-            authority = own
+            self.authority = authority
             isMet = found >= least
         }
     }
@@ -43,15 +45,15 @@ enum TowerDemands {
             layerDemands(tower.layer, own.layer) + [
                 Demand(
                     "num_hidden_layers", tower.layerCount, is: own.layerCount,
-                    of: "model.layerCount"),
+                    by: "model.layerCount"),
                 Demand(
                     "vocab_size", tower.vocabularyCount, is: own.vocabularyCount,
-                    of: "data.vocabulary"),
+                    by: "data.vocabulary"),
                 Demand(
                     "max_position_embeddings", tower.positionCount, atLeast: own.positionCount,
-                    of: "data.tokenCountMax"),
+                    by: "data.tokenCountMax"),
                 Demand(
-                    "type_vocab_size", tower.typeCount, is: own.typeCount, of: "the model"),
+                    "type_vocab_size", tower.typeCount, is: own.typeCount, by: "the model"),
             ], path)
     }
 
@@ -63,9 +65,9 @@ enum TowerDemands {
             layerDemands(tower.layer, own.layer) + [
                 Demand(
                     "num_hidden_layers", tower.layerCount, is: own.layerCount,
-                    of: "model.visionLayerCount"),
-                Demand("image_size", tower.imageSize, is: own.imageSize, of: "data.frameSize"),
-                Demand("patch_size", tower.patchSize, is: own.patchSize, of: "model.patchSize"),
+                    by: "model.visionLayerCount"),
+                Demand("image_size", tower.imageSize, is: own.imageSize, by: "data.frameSize"),
+                Demand("patch_size", tower.patchSize, is: own.patchSize, by: "model.patchSize"),
             ], path)
     }
 
@@ -73,15 +75,15 @@ enum TowerDemands {
         _ tower: TransformerLayer.Configuration, _ own: TransformerLayer.Configuration
     ) -> [Demand] {
         [
-            Demand("hidden_size", tower.width, is: own.width, of: "model.width"),
+            Demand("hidden_size", tower.width, is: own.width, by: "model.width"),
             Demand(
-                "num_attention_heads", tower.headCount, is: own.headCount, of: "model.headCount"),
+                "num_attention_heads", tower.headCount, is: own.headCount, by: "model.headCount"),
             Demand(
                 "intermediate_size", tower.feedForwardWidth, is: own.feedForwardWidth,
-                of: "model.feedForwardWidth"),
+                by: "model.feedForwardWidth"),
             Demand(
-                "hidden_act", word(tower.activation), is: word(own.activation), of: "the model"),
-            Demand("layer_norm_eps", tower.epsilon, is: own.epsilon, of: "the model"),
+                "hidden_act", word(tower.activation), is: word(own.activation), by: "the model"),
+            Demand("layer_norm_eps", tower.epsilon, is: own.epsilon, by: "the model"),
         ]
     }
 

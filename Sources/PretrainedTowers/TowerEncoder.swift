@@ -39,7 +39,7 @@ package final class TowerEncoder {
         arena.reset()
         return ForwardContext(
             tape: Tape(arena: arena, recordsGradients: false), layout: layout,
-            parameters: parameters, gradients: nil)
+            parameters: LaneParameters(parameters), sink: nil)
     }
 
     /// Ranges of sequences that are run together.

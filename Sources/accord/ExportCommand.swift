@@ -27,10 +27,12 @@ struct ExportCommand: ParsableCommand {
 
     func run() throws {
         let run = try RestoredRun(runPath)
-        let path = "\(out)/model.safetensors"
-        guard !FileManager.default.fileExists(atPath: path) else {
-            throw ExitFailure(
-                .storageFailed, "\(path) is already there; choose another --out, or remove it")
+        for name in ["model.safetensors", "config.json", "vocab.txt"] {
+            let path = "\(out)/\(name)"
+            guard !FileManager.default.fileExists(atPath: path) else {
+                throw ExitFailure(
+                    .storageFailed, "\(path) is already there; choose another --out, or remove it")
+            }
         }
         do {
             try FileManager.default.createDirectory(

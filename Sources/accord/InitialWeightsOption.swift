@@ -12,4 +12,12 @@ struct InitialWeightsOption: ParsableArguments {
             text and vision. See docs/weights.md. Resuming does without. (default: the seed)
             """, valueName: "path"))
     var paths: [String] = []
+
+    /// "model/" is what a shell completes; it stands in the ledger and in messages.
+    mutating func validate() {
+        paths = paths.map { path in
+            let end = path.lastIndex { $0 != "/" } ?? path.startIndex
+            return String(path.prefix(through: end))
+        }
+    }
 }

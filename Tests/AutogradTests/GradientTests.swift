@@ -3,12 +3,16 @@ import Tensors
 import Testing
 
 struct GradientTests {
-    @Test(arguments: OperationCase.all + OperationCase.borders, [1, 2, 3] as [UInt64])
+    @Test(
+        arguments: OperationCase.all + OperationCase.borders + OperationCase.begun,
+        [1, 2, 3] as [UInt64])
     func valueAndPullbackAgreeWithTheOracle(_ operation: OperationCase, seed: UInt64) {
         #expect(GradientCheck(operation, seed: seed).mismatches() == [])
     }
 
-    @Test(arguments: OperationCase.all + OperationCase.borders, [1, 2, 3] as [UInt64])
+    @Test(
+        arguments: OperationCase.all + OperationCase.borders + OperationCase.begun,
+        [1, 2, 3] as [UInt64])
     func inBF16TheyAgreeWithinItsRounding(_ operation: OperationCase, seed: UInt64) {
         #expect(GradientCheck(operation, seed: seed, precision: .bf16).mismatches() == [])
     }

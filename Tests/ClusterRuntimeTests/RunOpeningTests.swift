@@ -96,6 +96,15 @@ import Testing
         #expect(!FileManager.default.fileExists(atPath: bench.runPath))
     }
 
+    @Test func aFileIsCheckedAgainstTheVocabularyBesideIt() throws {
+        let swapped = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "b", "a"]
+        try bench.write(swapped.joined(separator: "\n"), to: "weights/vocab.txt")
+
+        let text = try refusal(.dataInvalid, "\(weights)/model.safetensors")
+
+        #expect(text.contains("\(weights)/vocab.txt is another vocabulary"))
+    }
+
     // MARK: - Resuming
 
     @Test func withoutAndWithTheSameInitTheRunGoesOn() throws {
@@ -172,7 +181,10 @@ import Testing
         try bench.run("DELETE FROM checkpoint")
         try FileManager.default.removeItem(atPath: bench.directory.configurationPath)
 
+        bench.configuration.seed += 1
         let text = try refusal(.runDirectoryRefused)
+        #expect(!FileManager.default.fileExists(atPath: bench.directory.configurationPath))
+        bench.configuration.seed -= 1
         let other = try bench.export(scale: 3, to: "other")
         _ = try refusal(.runDirectoryRefused, other)
 
@@ -202,6 +214,18 @@ import Testing
 
         #expect(text.contains("belongs to another configuration"))
         #expect(!FileManager.default.fileExists(atPath: bench.directory.configurationPath))
+    }
+
+    /// With as many steps, and the same weights, but another state.
+    @Test func aRunThatWasHalfCreatedKeepsTheStateItBeganFrom() throws {
+        try bench.open(weights)
+        try FileManager.default.removeItem(atPath: bench.directory.checkpointsPath)
+        try bench.run("DELETE FROM checkpoint")
+        try FileManager.default.removeItem(atPath: bench.directory.configurationPath)
+        bench.configuration.memoryBank.capacity += 1
+
+        #expect(try refusal(.runDirectoryRefused, weights).contains("another configuration"))
+        #expect(try bench.store.newest() == nil)
     }
 
     @Test func anotherStateInItsPlaceIsRefused() throws {

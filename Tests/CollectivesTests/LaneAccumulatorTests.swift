@@ -121,6 +121,21 @@ import Testing
         #expect(accumulator.sums.elements.allSatisfy { $0 == 0 })
     }
 
+    /// The same key begun again is another execution: nothing of the first one is left.
+    @Test func aLaneDoesNotReachIntoTheSameKeyBegunAgain() throws {
+        let accumulator = accumulator()
+        accumulator.reset(for: Self.key(1), scales: Self.scales)
+        let late = try #require(accumulator.open(lane: 0, key: Self.key(1)))
+        late.add([Float](repeating: 1, count: 20), tensor: 0, elements: 0..<20)
+        accumulator.reset(for: Self.key(1), scales: Self.scales)
+
+        late.add([Float](repeating: 1, count: 17), tensor: 0, elements: 20..<37)
+
+        #expect(!late.close(report: [1]))
+        #expect(accumulator.contribution().maxima == [0, 0, 0])
+        #expect(accumulator.sums.elements.allSatisfy { $0 == 0 })
+    }
+
     @Test func aLaneIsOpenOnce() throws {
         let accumulator = accumulator()
         accumulator.reset(for: Self.key(1), scales: Self.scales)

@@ -22,16 +22,24 @@ struct StackProductTests {
         let rows: Int
         let columns: Int
 
-        init(_ values: [Float], rows: Int, _ precision: Precision, _ arena: Arena) {
+        /// - Parameter gap: columns of NaN after each matrix.
+        init(
+            _ values: [Float], rows: Int, gap: Int = 0, _ precision: Precision, _ arena: Arena
+        ) {
             self.values = values
             self.rows = rows
             columns = values.count / rows / count
-            let width = columns * count
-            let tensor = arena.allocate([rows, width])
-            for (index, value) in values.enumerated() { tensor.data[index] = value }
+            let tensor = arena.allocate([rows, (columns + gap) * count])
+            tensor.elements.update(repeating: .nan)
+            for (index, value) in values.enumerated() {
+                let (row, column) = (index / (columns * count), index % (columns * count))
+                let place = column / columns * (columns + gap) + column % columns
+                tensor.data[row * tensor.columnCount + place] = value
+            }
             let first = precision == .f32 ? Matrix(tensor) : Matrix(arena.rounded(tensor))
             stack = MatrixStack(
-                first.slice(rows: 0..<rows, columns: 0..<columns), count: count, stride: columns)
+                first.slice(rows: 0..<rows, columns: 0..<columns), count: count,
+                stride: columns + gap)
         }
 
         func element(_ matrix: Int, _ row: Int, _ column: Int) -> Float {
@@ -52,7 +60,8 @@ struct StackProductTests {
         let left = Interleaved(
             numbers(rows * inner * Self.count, seed: 1), rows: rows, precision, arena)
         let right = Interleaved(
-            numbers(columns * inner * Self.count, seed: 2), rows: columns, precision, arena)
+            numbers(columns * inner * Self.count, seed: 2), rows: columns, gap: 3, precision,
+            arena)
         for backend in Self.backends {
             let target = arena.allocate([Self.count, rows, columns])
             target.data.update(repeating: 16, count: target.count)
@@ -61,7 +70,7 @@ struct StackProductTests {
                     left: .plain(left.stack.first), right: .transposed(right.stack.first),
                     bias: nil, target: Matrix(target.data, rows: rows, columns: columns),
                     scale: 0.5, keep: 0.25, count: Self.count,
-                    strides: .init(left: inner, right: inner, target: rows * columns)))
+                    strides: .init(left: inner, right: inner + 3, target: rows * columns)))
             for matrix in 0..<Self.count {
                 for row in 0..<rows {
                     for column in 0..<columns {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Autograd
 import Datasets
 import Models
 import NeuralNetworks
@@ -155,6 +156,38 @@ import Testing
         #expect(again.bits == kept.bits && again.report == kept.report)
         #expect(again.bits.contains { $0 != 0 })
         #expect(3 * again.bytes < 2 * kept.bytes)
+    }
+
+    /// Its activations make room for those of the queries.
+    @Test func theKeyEncoderLeavesOnlyItsVectorsInTheArena() {
+        let replica = replica { $0.objectives.maskedLanguageWeight = 0 }
+        let batch = microbatch([1, 2, 3, 4].map(TinyRun.row))
+        func used(_ body: (Arena) -> Void) -> Int {
+            let arena = Arena(chunkFloats: 1 << 8)
+            body(arena)
+            let before = arena.peakBytes
+            arena.reset()
+            return before
+        }
+        let keys = used {
+            _ = LaneKeys(
+                LaneRows(batch.rows), replica.model, replica.laneKeyParameters, .none, $0)
+        }
+        let all = used { _ = replica.computation().gradient(of: batch, in: $0) }
+        let queries = used { arena in
+            let computation = replica.computation()
+            let tape = Tape(arena: arena, recordsGradients: true)
+            let context = ForwardContext(
+                tape: tape, layout: replica.model.layout,
+                parameters: computation.parameters, sink: { _, _, _ in })
+            let rows = LaneRows(batch.rows)
+            let vectors = replica.model.encodeApart(
+                texts: rows.texts, clips: rows.clips, context)
+            tape.backward(
+                from: tape.softmaxCrossEntropy(
+                    logits: vectors.text, targets: [0, 0, 0, 0], weights: [1, 1, 1, 1]))
+        }
+        #expect(all < keys + queries)
     }
 
     @Test func stepAndLaneChooseTheTokens() {

@@ -20,8 +20,11 @@ struct ConfigurationField: Sendable {
     let storage: Storage
     /// One sentence for docs/configuration.md.
     let meaning: String
+    /// Whether the result of a run depends on it, so that it may not change on the way.
+    let decidesResult: Bool
 
-    init(_ name: String, _ storage: Storage, _ meaning: String) {
+    init(_ name: String, _ storage: Storage, _ meaning: String, decidesResult: Bool = true) {
+        self.decidesResult = decidesResult
         self.name = name
         self.storage = storage
         self.meaning = meaning
@@ -106,7 +109,8 @@ extension ConfigurationField {
             "Clips per lane and step."),
         .init(
             "lanes.recomputation", .recomputation(\.lanes.recomputation),
-            "What the backward pass computes again, to save memory; the result stays the same."),
+            "What the backward pass computes again, to save memory; the result stays the same.",
+            decidesResult: false),
     ]
 
     private static let model: [ConfigurationField] = [

@@ -66,9 +66,9 @@ extension RunConfiguration {
         return lines.joined(separator: "\n") + "\n"
     }
 
-    /// "key: own -> other" for every key that differs.
+    /// "key: other -> own" for every key that differs and decides the result.
     package func differences(from other: RunConfiguration) -> [String] {
-        ConfigurationField.all.compactMap { field in
+        ConfigurationField.all.filter(\.decidesResult).compactMap { field in
             let (own, theirs) = (field.text(in: self), field.text(in: other))
             return own == theirs ? nil : "\(field.name): \(theirs) -> \(own)"
         }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import NeuralNetworks
 import Primitives
 import Testing
 
@@ -183,5 +184,7 @@ import Testing
             configuration.differences(from: RunConfiguration())
                 == ["data.directory: \"\" -> \"other\"", "lanes.count: 8 -> 16"])
         #expect(configuration.differences(from: configuration).isEmpty)
+        configuration.lanes.recomputation = .layers
+        #expect(configuration.differences(from: RunConfiguration()).count == 2)
     }
 }
