@@ -39,9 +39,12 @@ uint8_t accord_quantise_add(const float *gradient, int32_t *accumulator, size_t 
 }
 
 ACCORD_DISPATCHED
-void accord_add_int32(int32_t *target, const int32_t *source, size_t count) {
+void accord_add_int32(int32_t *target, const void *source, size_t count) {
+    const uint8_t *bytes = source;
     for (size_t i = 0; i < count; i++) {
-        target[i] = (int32_t)((uint32_t)target[i] + (uint32_t)source[i]);
+        uint32_t number;
+        memcpy(&number, bytes + 4 * i, sizeof number);
+        target[i] = (int32_t)((uint32_t)target[i] + number);
     }
 }
 

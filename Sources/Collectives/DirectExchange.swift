@@ -201,13 +201,10 @@ package final class DirectExchange {
     /// Adds a contribution to a chunk of the own slice; the last one makes it a result.
     private func addElements(_ chunk: Int, _ source: UnsafeRawBufferPointer) -> [Outgoing] {
         let range = plan.chunks[chunk]
-        if let elements = source.baseAddress?.assumingMemoryBound(to: Int32.self) {
-            let target = sums.pointer + range.lowerBound
-            if contributionCounts[chunk] == 0 {
-                target.update(from: elements, count: range.count)
-            } else {
-                accord_add_int32(target, elements, range.count)
-            }
+        if contributionCounts[chunk] == 0 {
+            copy(source, to: range)
+        } else {
+            accord_add_int32(sums.pointer + range.lowerBound, source.baseAddress, range.count)
         }
         contributionCounts[chunk] += 1
         guard contributionCounts[chunk] == plan.worldSize else { return [] }
@@ -221,11 +218,15 @@ package final class DirectExchange {
     }
 
     private func store(_ chunk: Int, _ payload: UnsafeRawBufferPointer) -> [Outgoing] {
-        let range = plan.chunks[chunk]
-        UnsafeMutableRawBufferPointer(start: sums.pointer + range.lowerBound, count: payload.count)
-            .copyBytes(from: payload)
+        copy(payload, to: plan.chunks[chunk])
         missingChunks -= 1
         return []
+    }
+
+    /// Frames may begin at any address, so bytes are copied and not numbers.
+    private func copy(_ source: UnsafeRawBufferPointer, to range: Range<Int>) {
+        UnsafeMutableRawBufferPointer(start: sums.pointer + range.lowerBound, count: source.count)
+            .copyBytes(from: source)
     }
 
     // MARK: - Reports

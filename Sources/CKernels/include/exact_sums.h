@@ -16,7 +16,8 @@ uint8_t accord_quantise(const float *gradient, int32_t *accumulator, size_t coun
                         float inverse_quantum, float limit);
 
 /// target[i] += source[i], wrapping; the rule of the exact sums keeps every real sum inside int32.
-void accord_add_int32(int32_t *target, const int32_t *source, size_t count);
+/// The source holds int32 numbers at any address: a frame may begin anywhere in what was received.
+void accord_add_int32(int32_t *target, const void *source, size_t count);
 
 /// result[i] = float(sums[i]) * factor: the mean gradient.
 void accord_dequantise(const int32_t *sums, float *result, size_t count, float factor);
