@@ -48,6 +48,7 @@ let package = Package(
             linkerSettings: ["avformat", "avcodec", "swscale", "avutil"].map {
                 .linkedLibrary($0)
             }),
+        .target(name: "CSharedMemory"),
         .target(
             name: "CKernels",
             cSettings: [.unsafeFlags(["-O3", "-ffp-contract=off", "-fno-math-errno"])]),
@@ -59,6 +60,7 @@ let package = Package(
         // Floor 2
         floor("Tensors", ["Primitives", "CKernels", "COpenBLAS", "COneDNN"]),
         floor("Messaging", ["Primitives", "CZeroMQ"]),
+        floor("SharedMemory", ["Primitives", "CSharedMemory"]),
         floor("Media", ["Primitives", "CFFmpeg"]),
         floor("ClusterProtocol", ["Primitives"]),
         floor("Collectives", ["Primitives", "CKernels"]),
@@ -98,8 +100,9 @@ let package = Package(
             "ClusterRuntime",
             [
                 "Primitives", "Hashing", "Tensors", "Messaging", "Media", "ClusterProtocol",
-                "Collectives", "Datasets", "Tokenization", "Checkpoints", "WeightFiles",
-                "Objectives", "Training", "PretrainedTowers", grdb, logging,
+                "Collectives", "SharedMemory", "Datasets", "Tokenization",
+                "Checkpoints", "WeightFiles", "Objectives", "Training", "PretrainedTowers", grdb,
+                logging,
             ]),
 
         // Floor 8

@@ -40,14 +40,19 @@ struct AllReduceRankCommand: ParsableCommand {
             sizes: .init(
                 rule: rule, elementCount: elementCount, tensorCount: 1, laneReportBytesMax: 64),
             logger: Logger(label: "rank \(rank)"), events: events)
-        let plane = try DataPlane(host: "127.0.0.1", context: context, shared: shared)
+        let memory = try WorkerMemory(shared)
+        let worker = WorkerID(UInt64(rank + 1) << 32 | UInt64(getppid()))
+        let plane = try DataPlane(
+            .init(
+                host: "127.0.0.1", context: context, shared: shared, memory: memory,
+                tensors: [0..<elementCount], worker: worker))
         defer { plane.stop() }
-        say(plane.endpoint)
+        say(plane.address.endpoint)
         let endpoints = (readLine() ?? "").split(separator: " ").map(String.init)
         guard endpoints.count == ranks else { throw ExitCode.failure }
         plane.commands.post(.configure(plan(endpoints), rank: rank))
         let accumulator = LaneAccumulator(
-            rule: rule, tensors: [0..<elementCount], elementCount: elementCount)
+            rule: rule, tensors: [0..<elementCount], sums: memory.accumulator)
         let gradient = FloatVector(count: elementCount)
         var times: [Double] = []
         for round in 1...Self.warmUpRounds + Self.rounds {
@@ -62,8 +67,7 @@ struct AllReduceRankCommand: ParsableCommand {
             let start = ContinuousClock.now
             plane.commands.post(
                 .start(
-                    ExchangeKey(generation: Generation(1), accumulation: key), accumulator.sums,
-                    contribution))
+                    ExchangeKey(generation: Generation(1), accumulation: key), contribution))
             wait(for: round, events)
             times.append((ContinuousClock.now - start) / .seconds(1))
         }
@@ -75,8 +79,9 @@ struct AllReduceRankCommand: ParsableCommand {
             generation: Generation(1),
             members: endpoints.enumerated().map {
                 Member(
-                    worker: WorkerID(UInt64($0.offset + 1)), dataEndpoint: $0.element,
-                    threadCount: 1, hostName: "localhost", processIdentifier: 0)
+                    worker: WorkerID(UInt64($0.offset + 1) << 32 | UInt64(getppid())),
+                    dataEndpoint: $0.element, machine: "here", threadCount: 1,
+                    hostName: "localhost", processIdentifier: 0)
             },
             base: .initial, attempt: 1, attemptScales: [],
             catchUp: endpoints.map { _ in .none },

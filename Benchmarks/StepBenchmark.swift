@@ -43,7 +43,7 @@ final class StepBenchmark {
         keyParameters.copy(from: parameters)
         rule = ExactSums(laneCount: work.configuration.laneCount)
         accumulator = LaneAccumulator(
-            rule: rule, tensors: layout.entries.map(\.range), elementCount: count)
+            rule: rule, tensors: layout.entries.map(\.range), sums: IntVector(count: count))
         workspaces = (0..<work.configuration.laneCount).map { _ in .init() }
         scales = [UInt8](repeating: 0, count: layout.entries.count)
         rounded =

@@ -43,9 +43,10 @@ extension CoordinatorCore {
     mutating func onCandidateMessage(_ message: WorkerMessage, _ index: Int) {
         let worker = candidates[index].member.worker
         switch message {
-        case .enter(let fingerprint, let endpoint)
+        case .enter(let fingerprint, let endpoint, let machine)
         where fingerprint == configuration.dataFingerprint:
             candidates[index].member.dataEndpoint = endpoint
+            candidates[index].member.machine = machine
             candidates[index].hasEntered = true
             firstEntryTick = firstEntryTick ?? now
         case .enter:

@@ -6,25 +6,33 @@ package struct Member: Hashable, Codable, Sendable {
     package let worker: WorkerID
     /// Where peers connect for the data plane, for example tcp://10.0.0.3:41234.
     package var dataEndpoint: String
+    /// Members of the same machine share memory; nil = shares none.
+    package var machine: String?
     /// Lanes that it computes at a time; the weight in the lane plan.
     package let threadCount: Int
     package let hostName: String
     package let processIdentifier: Int32
 
     package init(
-        worker: WorkerID, dataEndpoint: String, threadCount: Int, hostName: String,
-        processIdentifier: Int32
+        worker: WorkerID, dataEndpoint: String, machine: String? = nil, threadCount: Int,
+        hostName: String, processIdentifier: Int32
     ) {
         self.worker = worker
         self.dataEndpoint = dataEndpoint
+        self.machine = machine
         self.threadCount = threadCount
         self.hostName = hostName
         self.processIdentifier = processIdentifier
     }
 
+    package func sharesMemory(with other: Member) -> Bool {
+        machine != nil && machine == other.machine
+    }
+
     func write(to writer: inout ByteWriter) {
         writer.write(worker.value)
         writer.write(dataEndpoint)
+        writer.write(machine)
         writer.write(UInt32(threadCount))
         writer.write(hostName)
         writer.write(processIdentifier)
@@ -33,6 +41,7 @@ package struct Member: Hashable, Codable, Sendable {
     init(from reader: inout ByteReader) throws(MalformedBytes) {
         worker = WorkerID(try reader.read(UInt64.self, "worker"))
         dataEndpoint = try reader.readString("data endpoint")
+        machine = try reader.readOptionalString("machine")
         threadCount = Int(try reader.read(UInt32.self, "thread count"))
         hostName = try reader.readString("host name")
         processIdentifier = try reader.read(Int32.self, "process identifier")

@@ -52,6 +52,13 @@ package struct StepPlan: Hashable, Codable, Sendable {
         members.firstIndex { $0.worker == worker }
     }
 
+    /// By rank, a number that members who share memory have in common.
+    package var machineOfRank: [Int] {
+        members.indices.map { rank in
+            members.firstIndex { $0.sharesMemory(with: members[rank]) } ?? rank
+        }
+    }
+
     package func lanes(of rank: Int, at step: Step) -> [Int] {
         step == base.next ? inFlightLanes[rank] : steadyLanes[rank]
     }

@@ -38,7 +38,8 @@ package struct WorkerCore: Sendable {
         case tick
         case received(CoordinatorMessage)
         /// Data set, model and lane threads stand; answer to `prepareEnvironment`.
-        case environmentReady(dataFingerprint: [UInt8], dataEndpoint: String)
+        case environmentReady(
+            dataFingerprint: [UInt8], dataEndpoint: String, machine: String?)
         case environmentFailed(ExitReason, String)
         case laneFinished(step: Step, attempt: Int, lane: Int)
         case exchangeFinished(Generation, step: Step, attempt: Int, ExchangeOutcome)
@@ -134,8 +135,9 @@ package struct WorkerCore: Sendable {
         case .received(let message):
             lastHeardTick = now
             onMessage(message)
-        case .environmentReady(let fingerprint, let endpoint):
-            entry = .enter(dataFingerprint: fingerprint, dataEndpoint: endpoint)
+        case .environmentReady(let fingerprint, let endpoint, let machine):
+            entry = .enter(
+                dataFingerprint: fingerprint, dataEndpoint: endpoint, machine: machine)
             phase = .entering
             if let entry { send(entry) }
         case .environmentFailed(let reason, let text):

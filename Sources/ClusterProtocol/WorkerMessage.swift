@@ -6,7 +6,7 @@ package enum WorkerMessage: Equatable, Sendable {
     /// First contact; repeated with back-off until it is answered.
     case join(protocolVersion: UInt16, Member, numericClass: String)
     /// The data set and the model are ready: may become a member.
-    case enter(dataFingerprint: [UInt8], dataEndpoint: String)
+    case enter(dataFingerprint: [UInt8], dataEndpoint: String, machine: String?)
     /// - Parameter isExchanging: has brought its lanes and waits for the sums of the others.
     case heartbeat(
         generation: Generation, applied: Step, isExchanging: Bool, activity: String)
@@ -19,7 +19,7 @@ package enum WorkerMessage: Equatable, Sendable {
     case leave(reason: String)
 
     /// Raised with every change of the coding; another version is refused at join.
-    package static let protocolVersion: UInt16 = 4
+    package static let protocolVersion: UInt16 = 5
 
     package func encode() -> [UInt8] {
         var writer = ByteWriter()
@@ -29,10 +29,11 @@ package enum WorkerMessage: Equatable, Sendable {
             writer.write(version)
             member.write(to: &writer)
             writer.write(numericClass)
-        case .enter(let fingerprint, let endpoint):
+        case .enter(let fingerprint, let endpoint, let machine):
             writer.write(UInt8(2))
             writer.write(block: fingerprint)
             writer.write(endpoint)
+            writer.write(machine)
         case .heartbeat(let generation, let applied, let isExchanging, let activity):
             writer.write(UInt8(3))
             writer.write(generation.number)
@@ -73,7 +74,8 @@ package enum WorkerMessage: Equatable, Sendable {
         case 2:
             self = .enter(
                 dataFingerprint: try reader.readBlock("data fingerprint"),
-                dataEndpoint: try reader.readString("data endpoint"))
+                dataEndpoint: try reader.readString("data endpoint"),
+                machine: try reader.readOptionalString("machine"))
         case 3:
             self = .heartbeat(
                 generation: Generation(try reader.read(UInt64.self, "generation")),

@@ -97,7 +97,7 @@ final class ReplicaThread: Sendable {
             case .fetchReduced(let endpoint):
                 let reduced = try ReducedStep(
                     decoding: try fetch(.init(.reduced, step), endpoint))
-                shared.keep(reduced)
+                shared.keep(reduced, isServable: true)
                 _ = try lanes.withReplicaAlone { try replica.apply(reduced) }
             case .fetchState(let endpoint):
                 let snapshot = try fetch(.init(.state, step), endpoint)

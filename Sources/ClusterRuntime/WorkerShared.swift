@@ -30,7 +30,7 @@ package final class WorkerShared: Sendable {
     }
 
     private struct State {
-        var reduced: [Step: ReducedStep] = [:]
+        var reduced: [Step: (result: ReducedStep, isServable: Bool)] = [:]
         /// The result that was asked for last, for it is fetched piece by piece.
         var encoded: (step: Step, bytes: [UInt8])?
         var snapshots: [Step: [UInt8]] = [:]
@@ -68,14 +68,16 @@ package final class WorkerShared: Sendable {
     }
 
     /// The last result stays until the next is applied everywhere: two are enough.
-    func keep(_ reduced: ReducedStep) {
+    ///
+    /// - Parameter isServable: its sums stay as they are while it is kept.
+    func keep(_ reduced: ReducedStep, isServable: Bool) {
         state.withLock { state in
-            state.reduced[reduced.step] = reduced
+            state.reduced[reduced.step] = (reduced, isServable)
             for old in state.reduced.keys.sorted().dropLast(2) { state.reduced[old] = nil }
         }
     }
 
-    func reduced(_ step: Step) -> ReducedStep? { state.withLock { $0.reduced[step] } }
+    func reduced(_ step: Step) -> ReducedStep? { state.withLock { $0.reduced[step]?.result } }
 
     /// Three: the one for a joiner, and the next checkpoint while the last is being fetched.
     func keep(snapshot: [UInt8], of step: Step) {
@@ -103,7 +105,8 @@ package final class WorkerShared: Sendable {
         if let encoded = state.withLock({ $0.encoded }), encoded.step == step {
             return encoded.bytes
         }
-        guard let bytes = reduced(step)?.encode() else { return nil }
+        guard let kept = state.withLock({ $0.reduced[step] }), kept.isServable else { return nil }
+        let bytes = kept.result.encode()
         state.withLock { $0.encoded = (step, bytes) }
         return bytes
     }

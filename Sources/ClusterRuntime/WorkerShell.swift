@@ -22,9 +22,10 @@ final class WorkerEnvironment: Sendable {
     let dataPlane: DataPlane
 
     init(
-        _ welcome: Welcome, options: WorkerOptions, events: Mailbox<WorkerCore.Event>,
-        context: MessagingContext, logger: Logger
+        _ welcome: Welcome, worker: WorkerID, _ process: WorkerSurroundings
     ) throws(ExitFailure) {
+        let (options, events, context) = (process.options, process.events, process.context)
+        let logger = process.logger
         var configuration = try RunConfiguration(
             yaml: welcome.configuration, file: "the coordinator's configuration")
         if let directory = options.dataDirectory { configuration.data.directory = directory }
@@ -34,13 +35,17 @@ final class WorkerEnvironment: Sendable {
         setup = try RunSetup(configuration)
         replica = Replica(configuration, setup.surroundings)
         replica.threadCount = options.threadCount
-        accumulator = replica.makeAccumulator()
         shared = WorkerShared(
             run: welcome.run,
             sizes: .init(
                 rule: replica.rule, elementCount: replica.elementCount,
                 tensorCount: replica.scales.count, laneReportBytesMax: replica.laneReportBytesMax),
             logger: logger, events: events)
+        let memory = try WorkerMemory(shared)
+        let commands = Mailbox<DataPlane.Command>()
+        accumulator = replica.makeAccumulator(sums: memory.accumulator) {
+            commands.post(.tensorFinal($0))
+        }
         loader = try setup.makeLoader(threadCount: options.threadCount)
         lanes = LaneThreads(
             count: options.threadCount, replica: replica, accumulator: accumulator,
@@ -48,8 +53,10 @@ final class WorkerEnvironment: Sendable {
         replicaThread = ReplicaThread(
             replica: replica, lanes: lanes, shared: shared, context: context)
         dataPlane = try DataPlane(
-            host: try LocalAddress.reaching(options.coordinatorEndpoint), context: context,
-            shared: shared)
+            .init(
+                host: try LocalAddress.reaching(options.coordinatorEndpoint), context: context,
+                shared: shared, memory: memory, tensors: replica.tensors, worker: worker),
+            commands: commands)
     }
 
     func stop() {
@@ -58,6 +65,14 @@ final class WorkerEnvironment: Sendable {
         loader.shutDown()
         lanes.stop()
     }
+}
+
+/// What the threads of a worker process find when they start.
+struct WorkerSurroundings: Sendable {
+    let options: WorkerOptions
+    let events: Mailbox<WorkerCore.Event>
+    let context: MessagingContext
+    let logger: Logger
 }
 
 /// Runs a `WorkerCore`: the control socket and the threads that compute and exchange.
@@ -75,6 +90,7 @@ final class WorkerShell {
     private let control: Socket
     private let events: Mailbox<WorkerCore.Event>
     private let environment = EnvironmentSlot()
+    private let worker: WorkerID
     private var core: WorkerCore
     private var plan: StepPlan?
     private var rank = 0
@@ -92,6 +108,7 @@ final class WorkerShell {
         self.options = options
         self.logger = logger
         self.events = events
+        worker = configuration.member.worker
         core = WorkerCore(configuration)
         do {
             control = try Socket(
@@ -190,15 +207,16 @@ final class WorkerShell {
                 for: AccumulationKey(step: step, attempt: attempt),
                 scales: scales.isEmpty ? environment.replica.scales : scales)
         case .computeLanes(let step, let attempt, let lanes):
-            environment.lanes.compute(lanes, key: AccumulationKey(step: step, attempt: attempt))
+            let key = AccumulationKey(step: step, attempt: attempt)
+            openExchange(key, environment)
+            environment.lanes.compute(lanes, key: key)
             prefetch(after: step, environment)
         case .startExchange(let generation, let step, let attempt):
             let key = ExchangeKey(
                 generation: generation,
                 accumulation: AccumulationKey(step: step, attempt: attempt))
             environment.dataPlane.commands.post(
-                .start(
-                    key, environment.accumulator.sums, environment.accumulator.contribution()))
+                .start(key, environment.accumulator.contribution()))
         case .apply(let step, let computesHash):
             environment.replicaThread.post(.apply(step, computesHash: computesHash))
         case .retainSnapshot(let step):
@@ -208,6 +226,17 @@ final class WorkerShell {
         case .send, .prepareEnvironment, .note, .end:
             preconditionFailure("\(directive) needs no environment")
         }
+    }
+
+    /// The sums of a tensor go on their way when the last own lane has delivered it.
+    private func openExchange(_ key: AccumulationKey, _ environment: WorkerEnvironment) {
+        guard let plan else { return }
+        let expectation = environment.accumulator.expect(
+            laneCount: plan.lanes(of: rank, at: key.step).count)
+        environment.dataPlane.commands.post(
+            .open(
+                ExchangeKey(generation: plan.generation, accumulation: key),
+                expectation: expectation))
     }
 
     private func send(_ message: WorkerMessage) {
@@ -233,15 +262,17 @@ final class WorkerShell {
 
     /// Opening a data set takes a while; heartbeats go on.
     private func prepareEnvironment(_ welcome: Welcome) {
-        _ = NamedThread("set-up") { [options, events, context, logger, environment] in
+        let process = WorkerSurroundings(
+            options: options, events: events, context: context, logger: logger)
+        _ = NamedThread("set-up") { [worker, events, environment] in
             do throws(ExitFailure) {
-                let built = try WorkerEnvironment(
-                    welcome, options: options, events: events, context: context, logger: logger)
+                let built = try WorkerEnvironment(welcome, worker: worker, process)
                 environment.value = built
                 events.post(
                     .environmentReady(
                         dataFingerprint: built.setup.dataFingerprint,
-                        dataEndpoint: built.dataPlane.endpoint))
+                        dataEndpoint: built.dataPlane.address.endpoint,
+                        machine: built.dataPlane.address.machine))
             } catch {
                 events.post(.environmentFailed(error.reason, error.message))
             }

@@ -1,37 +1,46 @@
 // SPDX-License-Identifier: Apache-2.0
 import Primitives
 
-/// How a buffer is cut for the all-reduce: a slice per rank, chunks of bounded size in each slice.
+/// How the sums are cut into chunks for an all-reduce. Every rank cuts them alike.
 ///
-/// Slices differ by at most one element and may be empty. Chunks are numbered through all slices.
+/// Chunks start at multiples of a memory page, so that each can be mapped from another process.
 package struct ChunkPlan: Equatable, Sendable {
-    package let worldSize: Int
-    package let elementCount: Int
-    /// Elements of each chunk, by number.
-    package let chunks: [Range<Int>]
-    /// Chunk numbers of each rank's slice.
-    package let chunksOfRank: [Range<Int>]
+    /// Elements of a page of 4 KiB.
+    package static let alignmentElements = 1024
+    /// 512 KiB: large enough to send without a copy of its head, small enough to go round.
+    package static let chunkElementsMax = 128 << 10
 
-    /// - Parameter chunkElementsMax: elements (4 bytes each) that travel in one frame at most.
-    package init(worldSize: Int, elementCount: Int, chunkElementsMax: Int) {
+    package let elementCount: Int
+    package let chunkElements: Int
+    package let chunkCount: Int
+
+    /// One chunk per rank of a small vector, so that all take part.
+    package init(elementCount: Int, worldSize: Int) {
         precondition(worldSize > 0, "a world of \(worldSize)")
-        precondition(chunkElementsMax > 0, "chunks of \(chunkElementsMax) elements")
-        self.worldSize = worldSize
+        let share = (elementCount + worldSize - 1) / worldSize
+        let pages = (share + Self.alignmentElements - 1) / Self.alignmentElements
+        self.init(
+            elementCount: elementCount,
+            chunkElements: min(max(1, pages) * Self.alignmentElements, Self.chunkElementsMax))
+    }
+
+    /// - Precondition: the last chunk may be shorter, no chunk is empty.
+    package init(elementCount: Int, chunkElements: Int) {
+        precondition(elementCount >= 0, "\(elementCount) elements")
+        precondition(chunkElements > 0, "chunks of \(chunkElements) elements")
         self.elementCount = elementCount
-        var chunks: [Range<Int>] = []
-        var chunksOfRank: [Range<Int>] = []
-        for rank in 0..<worldSize {
-            let first = chunks.count
-            let end = (rank + 1) * elementCount / worldSize
-            var start = rank * elementCount / worldSize
-            while start < end {
-                let next = min(end, start + chunkElementsMax)
-                chunks.append(start..<next)
-                start = next
-            }
-            chunksOfRank.append(first..<chunks.count)
-        }
-        self.chunks = chunks
-        self.chunksOfRank = chunksOfRank
+        self.chunkElements = chunkElements
+        chunkCount = (elementCount + chunkElements - 1) / chunkElements
+    }
+
+    package func elements(of chunk: Int) -> Range<Int> {
+        let start = chunk * chunkElements
+        return start..<min(elementCount, start + chunkElements)
+    }
+
+    /// The chunks that hold some of these elements.
+    package func chunks(touching elements: Range<Int>) -> Range<Int> {
+        guard !elements.isEmpty else { return 0..<0 }
+        return elements.lowerBound / chunkElements..<(elements.upperBound - 1) / chunkElements + 1
     }
 }

@@ -20,11 +20,11 @@ package struct ExchangeKey: Hashable, Sendable {
 /// corrupted one never reaches a sum.
 package struct ExchangeFrame {
     package enum Phase: UInt8, Sendable {
-        /// A chunk of the sender's accumulator for the owner of the chunk (reduce-scatter).
-        case contribution = 1
-        /// A reduced chunk from its owner for everybody (all-gather).
-        case result = 2
-        /// Maxima and lane reports of the sender for everybody (all-gather).
+        /// A partial sum of a chunk for the machine above (reduce-scatter).
+        case partial = 1
+        /// The complete sum of a chunk for the machines below (all-gather).
+        case total = 2
+        /// Maxima and lane reports of the sender for every rank of another machine (all-gather).
         case reports = 3
     }
 
@@ -38,7 +38,7 @@ package struct ExchangeFrame {
     package static let headerBytes = 38
 
     package init(
-        run: RunID, key: ExchangeKey, part: DirectExchange.Part, payload: SharedBytes
+        run: RunID, key: ExchangeKey, part: TreeExchange.Part, payload: SharedBytes
     ) {
         self.run = run
         self.key = key
@@ -48,8 +48,8 @@ package struct ExchangeFrame {
         self.payload = payload
     }
 
-    package var part: DirectExchange.Part {
-        DirectExchange.Part(phase: phase, sourceRank: sourceRank, chunk: chunk)
+    package var part: TreeExchange.Part {
+        TreeExchange.Part(phase: phase, sourceRank: sourceRank, chunk: chunk)
     }
 
     package func encodeHeader() -> [UInt8] {

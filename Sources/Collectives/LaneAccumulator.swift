@@ -20,6 +20,9 @@ package struct AccumulationKey: Hashable, Sendable {
 /// survivors of a failure never recompute. A lane brings its gradient piece by piece, as its
 /// backward pass finishes it. Integer sums make the order of lanes and pieces irrelevant.
 ///
+/// A tensor is *final* when all the lanes that are expected have delivered it: its all-reduce may
+/// begin while the backward passes go on.
+///
 /// Isolation: lane threads add at the same time; each tensor has a lock of its own for its sums,
 /// another lock protects reports.
 package final class LaneAccumulator: Sendable {
@@ -34,6 +37,18 @@ package final class LaneAccumulator: Sendable {
         package let reports: [LaneContribution]
     }
 
+    /// A tensor that has become final.
+    package struct FinalTensor: Equatable, Sendable {
+        package let tensor: Int
+        /// What `expect` has returned.
+        package let expectation: Int
+
+        package init(tensor: Int, expectation: Int) {
+            self.tensor = tensor
+            self.expectation = expectation
+        }
+    }
+
     private struct State {
         /// Counts resets, for one and the same key may be begun again.
         var execution = 0
@@ -42,19 +57,27 @@ package final class LaneAccumulator: Sendable {
         /// Lanes that have begun to add and have not ended.
         var open: Set<Int> = []
         var reports: [Int: [UInt8]] = [:]
+        /// Counts calls of `expect`.
+        var expectation = 0
     }
 
     package let sums: IntVector
     private let tensors: [TensorSums]
     private let state: Mutex<State>
+    private let onFinal: @Sendable (FinalTensor) -> Void
 
-    /// - Parameter tensors: the ranges of the tensors in `sums`; gaps are padding.
-    package init(rule: ExactSums, tensors: [Range<Int>], elementCount: Int) {
+    /// - Parameter tensors: the ranges of the tensors in `sums`; gaps are padding and stay zero.
+    /// - Parameter sums: zero at the start.
+    /// - Parameter onFinal: is called on lane threads; must return soon.
+    package init(
+        rule: ExactSums, tensors: [Range<Int>], sums: IntVector,
+        onFinal: @escaping @Sendable (FinalTensor) -> Void = { _ in }
+    ) {
         precondition(
-            tensors.allSatisfy { 0 <= $0.lowerBound && $0.upperBound <= elementCount },
-            "a tensor reaches beyond \(elementCount) elements")
-        let sums = IntVector(count: elementCount)
+            tensors.allSatisfy { 0 <= $0.lowerBound && $0.upperBound <= sums.count },
+            "a tensor reaches beyond \(sums.count) elements")
         self.sums = sums
+        self.onFinal = onFinal
         self.tensors = tensors.map { TensorSums(rule: rule, sums: sums, range: $0) }
         state = Mutex(State(scales: [UInt8](repeating: 0, count: tensors.count)))
     }
@@ -67,8 +90,25 @@ package final class LaneAccumulator: Sendable {
             for (tensor, scale) in zip(tensors, scales) {
                 tensor.reset(for: execution, scale: scale)
             }
-            state = State(execution: execution, key: key, scales: scales)
+            state = State(
+                execution: execution, key: key, scales: scales, expectation: state.expectation)
         }
+    }
+
+    /// From now on tensors to which so many lanes of this execution have been added are final;
+    /// those that are so already are told at once.
+    ///
+    /// - Returns: the number of this expectation; the next one, or a reset, ends it.
+    package func expect(laneCount: Int) -> Int {
+        let expectation = state.withLock { state in
+            state.expectation += 1
+            return state.expectation
+        }
+        for (index, tensor) in tensors.enumerated()
+        where tensor.expect(laneCount: laneCount, expectation) {
+            onFinal(FinalTensor(tensor: index, expectation: expectation))
+        }
+        return expectation
     }
 
     /// The scales that lanes of this execution use.
@@ -112,12 +152,25 @@ package final class LaneAccumulator: Sendable {
                 elements.lowerBound >= starts[tensor],
                 "elements \(elements) of tensor \(tensor) after \(starts[tensor]) others")
             starts[tensor] = elements.upperBound
-            accumulator.tensors[tensor].add(gradient, elements, execution: execution)
+            let sums = accumulator.tensors[tensor]
+            sums.add(gradient, elements, execution: execution)
+            if elements.upperBound == sums.elementCount { finish(tensor) }
+        }
+
+        /// This lane has nothing more for a tensor.
+        private func finish(_ tensor: Int) {
+            guard let expectation = accumulator.tensors[tensor].finishLane(execution: execution)
+            else { return }
+            accumulator.onFinal(FinalTensor(tensor: tensor, expectation: expectation))
         }
 
         /// Ends the lane; false when the accumulator has moved on, and what was added is gone.
         package func close(report: [UInt8]) -> Bool {
-            accumulator.state.withLock { state in
+            for (index, tensor) in accumulator.tensors.enumerated()
+            where starts[index] < tensor.elementCount {
+                finish(index)
+            }
+            return accumulator.state.withLock { state in
                 guard state.execution == execution else { return false }
                 state.open.remove(lane)
                 state.reports[lane] = report

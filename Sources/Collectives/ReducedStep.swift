@@ -15,7 +15,7 @@ package struct ReducedStep: Sendable {
     package let reports: [[UInt8]]
 
     package init(
-        key: AccumulationKey, scales: [UInt8], exchanged: DirectExchange.Result
+        key: AccumulationKey, scales: [UInt8], exchanged: TreeExchange.Result
     ) {
         step = key.step
         attempt = key.attempt

@@ -14,12 +14,18 @@ final class TensorSums: Sendable {
         /// So many elements at the start hold sums of this execution; what lies behind them is left
         /// over from another and is overwritten, which is cheaper than to clear it and add.
         var filledCount = 0
+        /// Lanes of this execution that have nothing more to add.
+        var finishedLaneCount = 0
+        /// So many make the tensor final; nil while nobody expects any.
+        var expected: (laneCount: Int, expectation: Int)?
     }
 
     private let rule: ExactSums
     private let sums: IntVector
     private let range: Range<Int>
     private let state = Mutex(State())
+
+    var elementCount: Int { range.count }
 
     init(rule: ExactSums, sums: IntVector, range: Range<Int>) {
         self.rule = rule
@@ -55,6 +61,32 @@ final class TensorSums: Sendable {
             state.maximum = max(state.maximum, exponent)
             state.filledCount = new.upperBound
         }
+    }
+
+    /// - Returns: whether the tensor is final already.
+    func expect(laneCount: Int, _ expectation: Int) -> Bool {
+        state.withLock { state in
+            state.expected = (laneCount, expectation)
+            return completes(&state)
+        }
+    }
+
+    /// A lane has nothing more to add.
+    ///
+    /// - Returns: the expectation that this has fulfilled.
+    func finishLane(execution: Int) -> Int? {
+        state.withLock { state in
+            guard state.execution == execution else { return nil }
+            state.finishedLaneCount += 1
+            return completes(&state) ? state.expected?.expectation : nil
+        }
+    }
+
+    /// What is final may be read at once, so that what no lane had must be zero.
+    private func completes(_ state: inout State) -> Bool {
+        guard state.finishedLaneCount == state.expected?.laneCount else { return false }
+        clear(upTo: range.count, &state)
+        return true
     }
 
     /// Makes the elements that no lane had zero and returns the largest exponent byte.

@@ -29,13 +29,16 @@ package final class WakeUp: @unchecked Sendable {
 /// Waits until a socket has something to read, somebody wakes, or the time is over.
 ///
 /// Isolation: the thread that owns the sockets.
-package func poll(_ sockets: [Socket], _ wakeUp: WakeUp, timeoutMilliseconds: Int) {
+/// - Parameter descriptors: others that may become readable; the caller reads them.
+package func poll(
+    _ sockets: [Socket], _ wakeUp: WakeUp, descriptors: [CInt] = [], timeoutMilliseconds: Int
+) {
     var items = sockets.map {
         zmq_pollitem_t(socket: $0.handle, fd: 0, events: Int16(ZMQ_POLLIN), revents: 0)
     }
-    items.append(
-        zmq_pollitem_t(
-            socket: nil, fd: wakeUp.descriptor, events: Int16(ZMQ_POLLIN), revents: 0))
+    items += ([wakeUp.descriptor] + descriptors).map {
+        zmq_pollitem_t(socket: nil, fd: $0, events: Int16(ZMQ_POLLIN), revents: 0)
+    }
     _ = zmq_poll(&items, CInt(items.count), timeoutMilliseconds)
     wakeUp.drain()
 }

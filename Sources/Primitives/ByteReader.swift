@@ -61,6 +61,12 @@ package struct ByteReader: Sendable {
         return text
     }
 
+    package mutating func readOptionalString(
+        _ field: String
+    ) throws(MalformedBytes) -> String? {
+        try readBool(field) ? try readString(field) : nil
+    }
+
     package mutating func readBlock(_ field: String) throws(MalformedBytes) -> [UInt8] {
         let count = Int(try read(UInt32.self, field))
         return Array(try take(count, field))

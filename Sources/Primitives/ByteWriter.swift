@@ -19,6 +19,12 @@ package struct ByteWriter: Sendable {
     /// A length in bytes (UInt32), then the UTF-8 text.
     package mutating func write(_ text: String) { write(block: Array(text.utf8)) }
 
+    /// Whether there is one (Bool), then the text.
+    package mutating func write(_ text: String?) {
+        write(text != nil)
+        if let text { write(text) }
+    }
+
     /// A length in bytes (UInt32), then the bytes.
     package mutating func write(block: some Collection<UInt8>) {
         write(UInt32(block.count))

@@ -101,9 +101,17 @@ package final class Replica: @unchecked Sendable {
 
     package var elementCount: Int { model.layout.elementCount }
 
-    package func makeAccumulator() -> LaneAccumulator {
+    /// The ranges of the tensors in the sums.
+    package var tensors: [Range<Int>] { model.layout.entries.map(\.range) }
+
+    /// - Parameter sums: of all elements, zero at the start; by default memory of its own.
+    package func makeAccumulator(
+        sums: IntVector? = nil,
+        onFinal: @escaping @Sendable (LaneAccumulator.FinalTensor) -> Void = { _ in }
+    ) -> LaneAccumulator {
         LaneAccumulator(
-            rule: rule, tensors: model.layout.entries.map(\.range), elementCount: elementCount)
+            rule: rule, tensors: tensors, sums: sums ?? IntVector(count: elementCount),
+            onFinal: onFinal)
     }
 
     /// Runs one lane and adds it to the accumulator.

@@ -38,7 +38,8 @@ import Testing
             _ = core.handle(join(number))
             _ = core.handle(
                 .received(
-                    .enter(dataFingerprint: [7], dataEndpoint: "peer \(number)"),
+                    .enter(
+                        dataFingerprint: [7], dataEndpoint: "peer \(number)", machine: "machine"),
                     from: WorkerID(number)))
         }
         _ = core.handle(.tick)

@@ -5,13 +5,14 @@ import Testing
 
 @Suite struct MessageCodingTests {
     private static let member = Member(
-        worker: WorkerID(12), dataEndpoint: "tcp://10.0.0.1:5", threadCount: 3,
+        worker: WorkerID(12), dataEndpoint: "tcp://10.0.0.1:5", machine: "boot 7", threadCount: 3,
         hostName: "节点-1", processIdentifier: 77)
     private static let clip = MaskedClip(step: Step(9), clipIndex: 123_456)
 
     private static let fromWorkers: [WorkerMessage] = [
         .join(protocolVersion: 1, member, numericClass: "x86-64 AVX2"),
-        .enter(dataFingerprint: [1, 2, 3], dataEndpoint: "tcp://10.0.0.1:6"),
+        .enter(dataFingerprint: [1, 2, 3], dataEndpoint: "tcp://10.0.0.1:6", machine: "boot 7"),
+        .enter(dataFingerprint: [], dataEndpoint: "", machine: nil),
         .heartbeat(
             generation: Generation(4), applied: Step(8), isExchanging: true, activity: "waits"),
         .ready(

@@ -280,7 +280,10 @@ final class VirtualCluster {
         case .prepareEnvironment:
             counts.joined += 1
             later(worker, 300) { [unowned self] in
-                tell(id, .environmentReady(dataFingerprint: [7], dataEndpoint: $0.endpoint))
+                tell(
+                    id,
+                    .environmentReady(
+                        dataFingerprint: [7], dataEndpoint: $0.endpoint, machine: nil))
             }
         case .maskClip(let clip):
             worker.masked.insert(clip)

@@ -104,9 +104,46 @@ import Testing
                         lanes[lane], partial.pointer, elementCount,
                         rule.inverseQuantum(remembered: remembered), rule.clampLimit)
                 }
-                accord_add_int32(total.pointer, partial.pointer, elementCount)
+                accord_sum_int32(
+                    total.pointer, [UnsafeRawPointer(total.pointer), .init(partial.pointer)], 2,
+                    elementCount, false)
             }
             #expect(total.elements.map(Int64.init) == oracle)
+        }
+    }
+
+    /// Counts around a vector, targets and sources at any address, the target among the sources.
+    @Test(arguments: [false, true])
+    func theKernelAddsAnyNumberOfSources(streams: Bool) {
+        var generator = SeededGenerator(seed: 3, purpose: .testing)
+        for count in [0, 1, 15, 16, 17, 100, 1000] {
+            for sourceCount in 1...5 {
+                let vectors = (0...sourceCount).map { _ in IntVector(count: count + 16) }
+                for vector in vectors {
+                    for index in 0..<vector.count {
+                        vector.pointer[index] = Int32(truncatingIfNeeded: generator.next())
+                    }
+                }
+                let (target, offset) = (vectors[0].pointer, generator.next(below: 16))
+                let sources = vectors.indices.dropFirst().map { source in
+                    source == 1
+                        ? UnsafeRawPointer(target + offset)
+                        : UnsafeRawPointer(vectors[source].pointer) + generator.next(below: 64)
+                }
+                let oracle = (0..<count).map { index in
+                    sources.reduce(Int32(0)) {
+                        $0 &+ $1.loadUnaligned(fromByteOffset: 4 * index, as: Int32.self)
+                    }
+                }
+                let behind = target[offset + count]
+
+                accord_sum_int32(
+                    target + offset, sources.map(Optional.some), sourceCount, count, streams)
+
+                #expect((0..<count).map { vectors[0].pointer[offset + $0] } == oracle)
+                #expect(vectors[0].pointer[offset + count] == behind)
+                withExtendedLifetime(vectors) {}
+            }
         }
     }
 

@@ -12,7 +12,7 @@ import Testing
             key: ExchangeKey(
                 generation: Generation(3),
                 accumulation: AccumulationKey(step: Step(9), attempt: 2)),
-            part: .init(phase: .result, sourceRank: 4, chunk: 7),
+            part: .init(phase: .total, sourceRank: 4, chunk: 7),
             payload: SharedBytes(Self.payload))
     }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Collectives
 import Primitives
+import Synchronization
 import Testing
 
 @Suite struct LaneAccumulatorTests {
@@ -16,7 +17,7 @@ import Testing
     private func accumulator() -> LaneAccumulator {
         LaneAccumulator(
             rule: ExactSums(laneCount: Self.laneCount), tensors: Self.tensors,
-            elementCount: Self.elementCount)
+            sums: IntVector(count: Self.elementCount))
     }
 
     private static func gradient(_ lane: Int, _ step: UInt64) -> [Float] {
@@ -148,11 +149,89 @@ import Testing
         #expect(accumulator.open(lane: 3, key: Self.key(1)) == nil)
     }
 
+    @Test func anAccumulatorTakesALaneOncePerExecution() throws {
+        let accumulator = LaneAccumulator(
+            rule: ExactSums(laneCount: 2), tensors: [0..<2], sums: IntVector(count: 2))
+        let later = AccumulationKey(step: Step(1), attempt: 2)
+        accumulator.reset(for: Self.key(1), scales: [149])
+
+        try accumulator.add(lane: 1, key: Self.key(1), gradient: [3, 4], report: [9])
+        #expect(accumulator.open(lane: 1, key: Self.key(1)) == nil)
+        #expect(accumulator.open(lane: 0, key: later) == nil)
+        #expect(accumulator.lanes == [1])
+        // 149 - 126 - 24 = -1: quanta of one half.
+        #expect(Array(accumulator.sums.elements) == [6, 8])
+
+        accumulator.reset(for: later, scales: [149])
+        #expect(accumulator.lanes.isEmpty)
+        _ = accumulator.contribution()
+        #expect(Array(accumulator.sums.elements) == [0, 0])
+    }
+
+    /// What is told to be final, with the sums as they are at that moment.
+    private final class Finals: Sendable {
+        private let told = Mutex<[LaneAccumulator.FinalTensor]>([])
+
+        var all: [LaneAccumulator.FinalTensor] { told.withLock { $0 } }
+        func tell(_ tensor: LaneAccumulator.FinalTensor) { told.withLock { $0.append(tensor) } }
+    }
+
+    @Test func aTensorIsFinalWithTheLastExpectedLaneAndThenComplete() throws {
+        let finals = Finals()
+        let accumulator = LaneAccumulator(
+            rule: ExactSums(laneCount: 4), tensors: [0..<2, 2..<5], sums: IntVector(count: 5),
+            onFinal: finals.tell)
+        let key = Self.key(1)
+        accumulator.sums.pointer.update(repeating: -9, count: 5)
+        accumulator.reset(for: key, scales: [149, 149])
+        let first = try #require(accumulator.open(lane: 0, key: key))
+        let second = try #require(accumulator.open(lane: 1, key: key))
+
+        #expect(accumulator.expect(laneCount: 2) == 1)
+        first.add([1, 2], tensor: 0, elements: 0..<2)
+        second.add([1], tensor: 0, elements: 0..<1)
+        first.add([1], tensor: 1, elements: 0..<1)
+        #expect(first.close(report: []))
+        #expect(finals.all.isEmpty, "the second lane may bring more")
+
+        second.add([3], tensor: 0, elements: 1..<2)
+        #expect(finals.all == [.init(tensor: 0, expectation: 1)])
+        #expect(second.close(report: []))
+
+        #expect(finals.all == [.init(tensor: 0, expectation: 1), .init(tensor: 1, expectation: 1)])
+        // What no lane had is zero before it is final.
+        #expect(Array(accumulator.sums.elements) == [4, 10, 2, 0, 0])
+    }
+
+    /// A survivor that has its lanes and gets another one from a worker that died.
+    @Test func whatIsFinalForOneExpectationIsNotForALargerOne() throws {
+        let finals = Finals()
+        let accumulator = LaneAccumulator(
+            rule: ExactSums(laneCount: 4), tensors: [0..<1], sums: IntVector(count: 1),
+            onFinal: finals.tell)
+        accumulator.reset(for: Self.key(1), scales: [149])
+        #expect(accumulator.expect(laneCount: 1) == 1)
+        try accumulator.add(lane: 0, key: Self.key(1), gradient: [1], report: [])
+        #expect(finals.all == [.init(tensor: 0, expectation: 1)])
+
+        #expect(accumulator.expect(laneCount: 2) == 2)
+        #expect(finals.all.count == 1)
+        try accumulator.add(lane: 3, key: Self.key(1), gradient: [1], report: [])
+        #expect(finals.all.last == .init(tensor: 0, expectation: 2))
+
+        #expect(accumulator.expect(laneCount: 2) == 3)
+        #expect(finals.all.last == .init(tensor: 0, expectation: 3), "told at once")
+        accumulator.reset(for: Self.key(2), scales: [149])
+        try accumulator.add(lane: 0, key: Self.key(2), gradient: [1], report: [])
+        try accumulator.add(lane: 1, key: Self.key(2), gradient: [1], report: [])
+        #expect(finals.all.count == 3, "a reset ends the expectation")
+    }
+
     /// Else a sum could leave int32.
     @Test func anElementThatComesTwiceTraps() async {
         await #expect(processExitsWith: .failure) {
             let accumulator = LaneAccumulator(
-                rule: ExactSums(laneCount: 1), tensors: [0..<4], elementCount: 4)
+                rule: ExactSums(laneCount: 1), tensors: [0..<4], sums: IntVector(count: 4))
             let key = AccumulationKey(step: Step(1), attempt: 1)
             accumulator.reset(for: key, scales: [127])
             let lane = accumulator.open(lane: 0, key: key)

@@ -81,23 +81,25 @@ import Testing
         return accumulator
     }
 
-    private func allReduce(_ accumulators: [LaneAccumulator]) throws -> [DirectExchange.Result] {
-        let plan = ChunkPlan(
-            worldSize: accumulators.count, elementCount: accumulators[0].sums.count,
-            chunkElementsMax: 1000)
-        let exchanges = accumulators.indices.map { rank in
-            DirectExchange(
-                rank: rank, plan: plan,
-                tensorCount: accumulators[rank].contribution().maxima.count,
-                sums: IntVector(count: plan.elementCount))
+    private func allReduce(_ accumulators: [LaneAccumulator]) throws -> [TreeExchange.Result] {
+        let chunks = ChunkPlan(elementCount: accumulators[0].sums.count, chunkElements: 1000)
+        let schedule = ExchangeSchedule(
+            shape: .direct, chunkCount: chunks.chunkCount,
+            machineOfRank: Array(accumulators.indices))
+        let exchanges = accumulators.enumerated().map { rank, accumulator in
+            TreeExchange(
+                rank: rank, chunks: chunks, schedule: schedule,
+                memory: LoneMemory(
+                    accumulator: accumulator.sums, result: IntVector(count: chunks.elementCount)),
+                tensorCount: accumulator.contribution().maxima.count)
         }
-        var frames = zip(exchanges, accumulators).flatMap { exchange, accumulator in
-            exchange.start(
-                accumulator: accumulator.sums, contribution: accumulator.contribution())
+        var frames: [TreeExchange.Outgoing] = []
+        for (exchange, accumulator) in zip(exchanges, accumulators) {
+            frames += exchange.contribute(accumulator.contribution())
+            frames += try exchange.advance().outgoing
         }
         while let frame = frames.popLast() {
-            let outcome = exchanges[frame.targetRank].accept(
-                frame.part, payload: frame.payload.bytes)
+            let outcome = exchanges[frame.targetRank].accept(frame.part, payload: frame.payload)
             guard case .accepted(let more) = outcome else {
                 preconditionFailure("\(frame.part): \(outcome)")
             }

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+import ClusterProtocol
+import Collectives
+import Foundation
+import Logging
+import Messaging
+import Primitives
+import SharedMemory
+
+/// The state of the data-plane thread. Isolation: that thread.
+final class DataPlaneLoop {
+    /// Chunks that are gathered before commands and frames are looked at again.
+    private static let chunksPerRound = 16
+    /// How often neighbours are looked at before their doorbell is waited for; some 20
+    /// microseconds.
+    private static let spinsMax = 400
+
+    private let shared: WorkerShared
+    private let resources: DataPlane.Resources
+    private let commands: Mailbox<DataPlane.Command>
+    private let network: ExchangeNetwork
+    private let link: MachineLink?
+    /// Commands that wait for segments of neighbours.
+    private var deferred: [DataPlane.Command] = []
+    private var waitsForSegments: (plan: StepPlan, rank: Int)?
+    private var membership: Membership?
+    private var early: [ExchangeFrame] = []
+    private var isStopped = false
+
+    init(
+        _ resources: DataPlane.Resources, _ commands: Mailbox<DataPlane.Command>
+    ) throws {
+        self.resources = resources
+        self.commands = commands
+        shared = resources.shared
+        network = try ExchangeNetwork(resources.host, resources.context, shared)
+        do {
+            link = try MachineLink(
+                run: shared.run, worker: resources.worker, memory: resources.memory)
+        } catch {
+            shared.logger.warning("shares no memory with workers of this machine: cannot \(error)")
+            link = nil
+        }
+    }
+
+    var address: DataPlane.Address {
+        .init(
+            endpoint: network.endpoint, machine: link == nil ? nil : MachineIdentity.current())
+    }
+
+    func run() {
+        while !isStopped {
+            for command in commands.drain() { perform(command) }
+            network.receive { accept($0) }
+            link?.exchangeSegments()
+            beginIfSegmentsAreThere()
+            if advance() { continue }
+            wait()
+        }
+    }
+
+    // MARK: - Waiting
+
+    private func wait() {
+        if spin() { return }
+        link?.announceWaiting()
+        defer { link?.announceAwake() }
+        if advance() { return }
+        poll(
+            network.sockets, commands.wakeUp, descriptors: link.map { [$0.descriptor] } ?? [],
+            timeoutMilliseconds: link?.hasUnserved == true ? 10 : 1000)
+    }
+
+    /// Looks at the neighbours a little longer while the own lanes wait for them: waking takes more
+    /// time than a small exchange. Not on a machine that has fewer cores than workers.
+    private func spin() -> Bool {
+        guard let membership, membership.isStarted, membership.canSpin else { return false }
+        for _ in 0..<Self.spinsMax {
+            if advance() { return true }
+            SharedWord.pause()
+        }
+        return false
+    }
+
+    // MARK: - Commands
+
+    private func perform(_ command: DataPlane.Command) {
+        switch command {
+        case .configure(let plan, let rank):
+            configure(plan, rank)
+        case .abandon:
+            membership = nil
+            waitsForSegments = nil
+            deferred = []
+        case .stop:
+            isStopped = true
+        case .open, .tensorFinal, .start:
+            if waitsForSegments != nil {
+                deferred.append(command)
+            } else {
+                performInside(command)
+            }
+        }
+    }
+
+    private func performInside(_ command: DataPlane.Command) {
+        guard let membership else { return }
+        switch command {
+        case .open(let key, let expectation):
+            membership.open(key, expectation)
+        case .tensorFinal(let tensor):
+            membership.finish(tensor)
+        case .start(let key, let contribution):
+            send(membership.start(key, contribution), key)
+        case .configure, .abandon, .stop:
+            preconditionFailure("\(command) needs no membership")
+        }
+    }
+
+    private func configure(_ plan: StepPlan, _ rank: Int) {
+        membership = nil
+        deferred = []
+        network.connect(
+            Set(
+                plan.members.filter { !$0.sharesMemory(with: plan.members[rank]) }
+                    .map(\.dataEndpoint)))
+        let neighbours = plan.members.enumerated().filter {
+            $0.offset != rank && $0.element.sharesMemory(with: plan.members[rank])
+        }
+        link?.configure(
+            Dictionary(uniqueKeysWithValues: neighbours.map { ($0.offset, $0.element.worker) }))
+        waitsForSegments = (plan, rank)
+        beginIfSegmentsAreThere()
+    }
+
+    private func beginIfSegmentsAreThere() {
+        guard let (plan, rank) = waitsForSegments else { return }
+        guard let segments = link == nil ? [:] : link?.segments else { return }
+        waitsForSegments = nil
+        do {
+            membership = try Membership(plan, rank: rank, segments, resources)
+        } catch {
+            shared.events.post(.failed(reason: "the sums of neighbours: \(error)"))
+            return
+        }
+        let (commands, frames) = (deferred, early)
+        (deferred, early) = ([], [])
+        for command in commands { performInside(command) }
+        for frame in frames { accept(frame) }
+    }
+
+    // MARK: - Exchange
+
+    /// - Returns: whether anything has changed, here or for the neighbours.
+    private func advance() -> Bool {
+        guard let membership else { return false }
+        var hasChanged = false
+        do {
+            let progress = try membership.advance(chunksMax: Self.chunksPerRound)
+            hasChanged = progress.hasChanged
+            for (key, outgoing) in progress.outgoing { send(outgoing, key) }
+        } catch {
+            shared.events.post(.failed(reason: "a worker of this machine: \(error)"))
+            self.membership = nil
+            return false
+        }
+        if membership.takeHasAnnounced() { link?.ringNeighbours() }
+        return hasChanged
+    }
+
+    private func accept(_ frame: ExchangeFrame) {
+        guard frame.run == shared.run else { return shared.countDrop(\.stale) }
+        let current = membership?.generation ?? shared.generation
+        if frame.key.generation > current
+            || (membership == nil && frame.key.generation == current)
+        {
+            // What a full list drops is exchanged again by a later generation.
+            guard early.count < DataPlane.earlyFramesMax else { return shared.countDrop(\.stale) }
+            early.append(frame)
+            return
+        }
+        guard let membership, frame.key.generation == membership.generation,
+            membership.isAhead(frame.key.accumulation)
+        else { return shared.countDrop(\.stale) }
+        switch membership.accept(frame) {
+        case .accepted(let outgoing): send(outgoing, frame.key)
+        case .duplicate: shared.countDrop(\.duplicate)
+        case .malformed(let reason):
+            shared.countDrop(\.malformed)
+            shared.logger.warning("dropped a frame: \(reason)")
+        }
+    }
+
+    /// Payloads stay where they lie until libzmq has sent them. An exchange that ends has sent all
+    /// of them: its result needs every contribution. One that is abandoned has not, and a later
+    /// generation may add lanes to the same sums meanwhile; the checksum is then wrong, and nobody
+    /// takes a frame of an older generation anyway.
+    private func send(_ outgoing: [TreeExchange.Outgoing], _ key: ExchangeKey) {
+        guard let membership else { return }
+        for part in outgoing {
+            network.send(
+                ExchangeFrame(
+                    run: shared.run, key: key, part: part.part, payload: part.payload),
+                to: membership.endpoint(of: part.targetRank))
+        }
+    }
+}

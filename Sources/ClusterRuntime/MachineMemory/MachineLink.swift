@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+import ClusterProtocol
+import Collectives
+import Foundation
+import Primitives
+import SharedMemory
+
+/// A worker's tie to the others of its machine: hands out its segment, takes theirs, wakes them.
+///
+/// Isolation: the data-plane thread.
+final class MachineLink {
+    private let run: RunID
+    private let worker: WorkerID
+    private let memory: WorkerMemory
+    private let doorbell: Doorbell
+    private var known: [WorkerID: NeighbourMemory] = [:]
+    /// Workers that have the own segment.
+    private var served: Set<WorkerID> = []
+    /// By rank, those of the generation.
+    private var neighbours: [Int: WorkerID] = [:]
+
+    init(
+        run: RunID, worker: WorkerID, memory: WorkerMemory
+    ) throws(SharedMemoryFailure) {
+        self.run = run
+        self.worker = worker
+        self.memory = memory
+        doorbell = try Doorbell(name: Self.doorbellName(of: worker))
+    }
+
+    private static func doorbellName(of worker: WorkerID) -> String { "accord-\(worker)" }
+
+    var descriptor: CInt { doorbell.descriptor }
+
+    /// - Parameter neighbours: by rank, the other workers of this machine.
+    func configure(_ neighbours: [Int: WorkerID]) {
+        self.neighbours = neighbours
+        let workers = Set(neighbours.values)
+        known = known.filter { workers.contains($0.key) }
+        served.formIntersection(workers)
+        exchangeSegments()
+    }
+
+    /// All segments of the generation, by rank; nil while one is missing.
+    var segments: [Int: NeighbourMemory]? {
+        let segments = neighbours.compactMapValues { known[$0] }
+        return segments.count == neighbours.count ? segments : nil
+    }
+
+    /// Whoever is waited for, for the sentence that explains it.
+    var missing: [WorkerID] { neighbours.values.filter { known[$0] == nil }.sorted() }
+
+    /// Some neighbour has not got the own segment: its doorbell was full.
+    var hasUnserved: Bool { served.count < neighbours.count }
+
+    /// Sends the own segment to those that lack it and takes what has come.
+    func exchangeSegments() {
+        for neighbour in neighbours.values where !served.contains(neighbour) {
+            let name = Self.doorbellName(of: neighbour)
+            // One that is gone is left out of the next generation.
+            if doorbell.ring(name, greeting, handing: memory.segment) != .full {
+                served.insert(neighbour)
+            }
+        }
+        while let ring = doorbell.take() { accept(ring) }
+    }
+
+    private var greeting: [UInt8] {
+        var writer = ByteWriter()
+        writer.write(run.value)
+        writer.write(worker.value)
+        return writer.bytes
+    }
+
+    private func accept(_ ring: Doorbell.Ring) {
+        guard let segment = ring.segment else { return }
+        do {
+            var reader = ByteReader(ring.bytes)
+            guard try reader.read(UInt64.self, "run") == run.value else { return }
+            let sender = WorkerID(try reader.read(UInt64.self, "worker"))
+            try reader.expectEnd("greeting")
+            // The first counts: a worker has one segment for life.
+            guard known[sender] == nil else { return }
+            known[sender] = try NeighbourMemory(segment, memory.layout)
+        } catch {
+            // No greeting of this run; its sender waits and says so.
+            return
+        }
+    }
+
+    // MARK: - Waiting
+
+    private func waitingWord(_ base: UnsafeRawPointer) -> SharedWord {
+        SharedWord(base + memory.layout.waitingOffset)
+    }
+
+    /// From now on neighbours ring when they have changed something. What they have changed before
+    /// is seen by a look after this call.
+    func announceWaiting() {
+        waitingWord(memory.mapping.base).store(1)
+        SharedWord.fence()
+    }
+
+    func announceAwake() { waitingWord(memory.mapping.base).store(0) }
+
+    /// Wakes the neighbours that wait, after something has changed for them.
+    func ringNeighbours() {
+        SharedWord.fence()
+        for worker in neighbours.values {
+            guard let neighbour = known[worker], waitingWord(neighbour.base).load() == 1 else {
+                continue
+            }
+            // A full doorbell wakes as well, and who is gone is not waited for.
+            _ = doorbell.ring(Self.doorbellName(of: worker))
+        }
+    }
+}

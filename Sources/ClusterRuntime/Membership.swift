@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+import ClusterProtocol
+import Collectives
+import Foundation
+import Messaging
+import Primitives
+import SharedMemory
+
+/// A worker's place in one generation, and its exchanges. Isolation: the data-plane thread.
+final class Membership {
+    private let plan: StepPlan
+    private let rank: Int
+    private let shared: WorkerShared
+    private let own: WorkerMemory
+    private let tensors: [Range<Int>]
+    private let chunks: ChunkPlan
+    private let schedule: ExchangeSchedule
+    private let machine: MachineMap
+    let canSpin: Bool
+
+    private var exchanges: [ExchangeKey: TreeExchange] = [:]
+    private var lastCompleted: AccumulationKey
+    /// The scales of the exchange to which all own lanes have come.
+    private var started: (key: ExchangeKey, scales: [UInt8])?
+    /// The exchange whose lanes are being computed.
+    private var opened: (key: ExchangeKey, expectation: Int, readiness: ChunkReadiness)?
+    /// Tensors that have become final before the exchange was opened.
+    private var finals: [LaneAccumulator.FinalTensor] = []
+    private var hasAnnounced = false
+
+    init(
+        _ plan: StepPlan, rank: Int, _ segments: [Int: NeighbourMemory],
+        _ resources: DataPlane.Resources
+    ) throws(SharedMemoryFailure) {
+        self.plan = plan
+        self.rank = rank
+        shared = resources.shared
+        own = resources.memory
+        tensors = resources.tensors
+        chunks = ChunkPlan(elementCount: shared.elementCount, worldSize: plan.members.count)
+        schedule = ExchangeSchedule(
+            shape: .direct, chunkCount: chunks.chunkCount, machineOfRank: plan.machineOfRank)
+        machine = try MachineMap(
+            rank: rank, schedule: schedule, chunks: chunks, neighbours: segments, own: own)
+        canSpin =
+            !segments.isEmpty && segments.count < ProcessInfo.processInfo.activeProcessorCount
+        lastCompleted = AccumulationKey(step: plan.base, attempt: 2)
+    }
+
+    var generation: Generation { plan.generation }
+
+    /// All own lanes have come to the exchange in flight.
+    var isStarted: Bool { started != nil }
+
+    func endpoint(of rank: Int) -> String { plan.members[rank].dataEndpoint }
+
+    func isAhead(_ key: AccumulationKey) -> Bool {
+        (key.step, key.attempt) > (lastCompleted.step, lastCompleted.attempt)
+    }
+
+    /// Whether something was announced to the neighbours since the last call.
+    func takeHasAnnounced() -> Bool {
+        defer { hasAnnounced = false }
+        return hasAnnounced
+    }
+
+    private func exchange(_ key: ExchangeKey) -> TreeExchange {
+        if let known = exchanges[key] { return known }
+        let exchange = TreeExchange(
+            rank: rank, chunks: chunks, schedule: schedule, memory: memory(key),
+            tensorCount: shared.tensorCount)
+        exchanges[key] = exchange
+        return exchange
+    }
+
+    private func memory(_ key: ExchangeKey) -> any MachineMemory {
+        if plan.members.count == 1 {
+            return LoneMemory(accumulator: own.accumulator, result: own.accumulator)
+        }
+        if machine.neighbours.isEmpty {
+            return LoneMemory(
+                accumulator: own.accumulator,
+                result: own.result(own.layout.resultIndex(key.accumulation)))
+        }
+        return ExchangeMemory(key, machine, own)
+    }
+
+    // MARK: - Own lanes
+
+    func open(_ key: ExchangeKey, _ expectation: Int) {
+        guard key.generation == generation, isAhead(key.accumulation) else { return }
+        opened = (key, expectation, ChunkReadiness(tensors: tensors, chunks: chunks))
+        let waiting = finals
+        finals = []
+        for tensor in waiting { finish(tensor) }
+    }
+
+    func finish(_ tensor: LaneAccumulator.FinalTensor) {
+        guard let opened, tensor.expectation <= opened.expectation else {
+            finals.append(tensor)
+            return
+        }
+        guard tensor.expectation == opened.expectation else { return }
+        let ready = self.opened?.readiness.finish(tensor: tensor.tensor) ?? []
+        guard !ready.isEmpty else { return }
+        exchange(opened.key).contribute(ready)
+        hasAnnounced = true
+    }
+
+    func start(
+        _ key: ExchangeKey, _ contribution: LaneAccumulator.Contribution
+    ) -> [TreeExchange.Outgoing] {
+        guard key.generation == generation, isAhead(key.accumulation) else { return [] }
+        started = (key, contribution.scales)
+        opened = nil
+        hasAnnounced = true
+        return exchange(key).contribute(contribution)
+    }
+
+    // MARK: - The others
+
+    func accept(_ frame: ExchangeFrame) -> TreeExchange.AcceptOutcome {
+        let outcome = exchange(frame.key).accept(frame.part, payload: frame.payload)
+        hasAnnounced = true
+        finishIfComplete(frame.key)
+        return outcome
+    }
+
+    func advance(
+        chunksMax: Int
+    ) throws(MalformedBytes) -> (
+        outgoing: [(ExchangeKey, [TreeExchange.Outgoing])], hasChanged: Bool
+    ) {
+        var outgoing: [(ExchangeKey, [TreeExchange.Outgoing])] = []
+        var hasChanged = false
+        for (key, exchange) in exchanges {
+            let progress = try exchange.advance(chunksMax: chunksMax)
+            outgoing.append((key, progress.outgoing))
+            hasChanged = hasChanged || progress.hasChanged
+            finishIfComplete(key)
+        }
+        if hasChanged { hasAnnounced = true }
+        return (outgoing, hasChanged)
+    }
+
+    private func finishIfComplete(_ key: ExchangeKey) {
+        guard let started, started.key == key, let exchange = exchanges[key], exchange.isComplete
+        else { return }
+        exchanges[key] = nil
+        self.started = nil
+        lastCompleted = key.accumulation
+        let outcome: WorkerCore.ExchangeOutcome
+        do {
+            let reduced = ReducedStep(
+                key: key.accumulation, scales: started.scales,
+                exchanged: try exchange.result(laneCount: shared.rule.laneCount))
+            outcome = decide(reduced)
+        } catch {
+            outcome = .impossible(
+                reason: "step \(key.accumulation.step): lanes \(error.lanes) were exchanged "
+                    + "instead of each of \(error.laneCount) once")
+        }
+        shared.events.post(
+            .exchangeFinished(
+                key.generation, step: key.accumulation.step, attempt: key.accumulation.attempt,
+                outcome))
+    }
+
+    private func decide(_ reduced: ReducedStep) -> WorkerCore.ExchangeOutcome {
+        let decision = shared.rule.decide(
+            scales: reduced.scales, maxima: reduced.maxima, attempt: reduced.attempt)
+        switch decision {
+        case .commit, .skip:
+            // Alone, the sums lie in the accumulator, which the next step overwrites.
+            shared.keep(reduced, isServable: plan.members.count > 1)
+            return .complete(skipped: decision == .skip)
+        case .secondAttempt(let scales):
+            return .secondAttempt(scales: scales)
+        case .impure(let tensor):
+            return .impossible(
+                reason: "tensor \(tensor) did not fit in the second attempt of step "
+                    + "\(reduced.step): a lane is not a pure function; please report this")
+        }
+    }
+}

@@ -1,0 +1,364 @@
+// SPDX-License-Identifier: Apache-2.0
+import CKernels
+import Primitives
+
+/// One rank's part in one all-reduce: reads what its neighbours have in memory, says what has to go
+/// to other machines, accepts what comes from there.
+///
+/// It does no I/O. Chunks may become ready, frames may come and neighbours may go on in any order,
+/// and frames several times; the result is the same, because integers are added and every rank
+/// counts once per chunk.
+///
+/// Isolation: the data-plane thread.
+package final class TreeExchange {
+    /// What identifies a frame inside one exchange.
+    package struct Part: Hashable, Sendable {
+        package let phase: ExchangeFrame.Phase
+        package let sourceRank: Int
+        /// Number in the `ChunkPlan`; 0 for reports.
+        package let chunk: Int
+
+        package init(phase: ExchangeFrame.Phase, sourceRank: Int, chunk: Int) {
+            self.phase = phase
+            self.sourceRank = sourceRank
+            self.chunk = chunk
+        }
+    }
+
+    /// A frame that has to be sent to another machine.
+    package struct Outgoing {
+        package let targetRank: Int
+        package let part: Part
+        /// Memory that stays as it is until the exchange is complete.
+        package let payload: SharedBytes
+    }
+
+    package enum AcceptOutcome {
+        /// New; these frames follow from it.
+        case accepted([Outgoing])
+        case duplicate
+        /// Not a frame that this exchange can have; nothing has changed.
+        case malformed(String)
+    }
+
+    package struct Result: Sendable {
+        package let sums: IntVector
+        package let maxima: [UInt8]
+        /// In lane order.
+        package let reports: [[UInt8]]
+
+        package init(sums: IntVector, maxima: [UInt8], reports: [[UInt8]]) {
+            self.sums = sums
+            self.maxima = maxima
+            self.reports = reports
+        }
+    }
+
+    /// The lanes of all members together are not each lane once: a rule of the plan was broken.
+    package struct LaneMismatch: Error, Equatable {
+        package let lanes: [Int]
+        package let laneCount: Int
+
+        package init(lanes: [Int], laneCount: Int) {
+            self.lanes = lanes
+            self.laneCount = laneCount
+        }
+    }
+
+    /// A chunk that this rank gathers.
+    private struct Gathering {
+        /// Neighbours and itself are in the sum.
+        var hasLocalSum = false
+        /// Partial sums of other machines that came before the local one.
+        var held: [SharedBytes] = []
+        var missingChildren: Int
+        var isPartialSent = false
+    }
+
+    /// Results as large as this leave the caches before anybody reads them.
+    private static let streamedElementsMin = 1 << 20
+
+    private let rank: Int
+    private let chunks: ChunkPlan
+    private let schedule: ExchangeSchedule
+    private let memory: any MachineMemory
+    private let machine: Int
+    private let neighbours: [Int]
+    private var accepted: Set<Part> = []
+    private var gatherings: [Int: Gathering] = [:]
+    /// Own chunks that neighbours have not all contributed to yet, ascending.
+    private var ungathered: [Int]
+    /// Chunks whose total is not there yet, gathered by neighbours.
+    private var unread: [(gatherer: Int, chunks: [Int])]
+    private var contributed: Set<Int> = []
+    private var unreducedCount: Int
+    private var reports: RankReports
+
+    package init(
+        rank: Int, chunks: ChunkPlan, schedule: ExchangeSchedule, memory: any MachineMemory,
+        tensorCount: Int
+    ) {
+        precondition(
+            (0..<schedule.worldSize).contains(rank), "rank \(rank) of \(schedule.worldSize)")
+        precondition(
+            schedule.chunkCount == chunks.chunkCount,
+            "a schedule of \(schedule.chunkCount) chunks for \(chunks.chunkCount)")
+        self.rank = rank
+        self.chunks = chunks
+        self.schedule = schedule
+        self.memory = memory
+        machine = schedule.machine(of: rank)
+        neighbours = schedule.neighbours(of: rank)
+        let own = schedule.chunks(gatheredBy: rank)
+        ungathered = Array(own)
+        for chunk in own {
+            gatherings[chunk] = Gathering(
+                missingChildren: schedule.children(of: machine, chunk: chunk).count)
+        }
+        unread = neighbours.filter { $0 != rank }.map {
+            ($0, Array(schedule.chunks(gatheredBy: $0)))
+        }
+        unreducedCount = chunks.chunkCount
+        reports = RankReports(worldSize: schedule.worldSize, tensorCount: tensorCount)
+    }
+
+    /// All sums and all reports are there.
+    package var isComplete: Bool { unreducedCount == 0 && reports.isComplete }
+
+    /// Every rank has all its lanes: what is missing now is communication.
+    package var hasAllReports: Bool { reports.isComplete }
+
+    // MARK: - What this rank brings
+
+    /// The own lanes are complete in these chunks; those known already do not count again.
+    package func contribute(_ more: some Sequence<Int>) {
+        for chunk in more where contributed.insert(chunk).inserted {
+            memory.mark(.contributed, chunk: chunk)
+        }
+    }
+
+    /// The own lanes are complete everywhere.
+    package func contribute(_ contribution: LaneAccumulator.Contribution) -> [Outgoing] {
+        contribute(0..<chunks.chunkCount)
+        guard !reports.has(rank) else { return [] }
+        let encoded = RankReports.encode(contribution)
+        memory.publish(reports: encoded)
+        reports.insert(rank, maxima: contribution.maxima, contribution.reports)
+        let payload = SharedBytes(encoded)
+        let part = Part(phase: .reports, sourceRank: rank, chunk: 0)
+        return (0..<schedule.worldSize).filter { schedule.machine(of: $0) != machine }
+            .map { Outgoing(targetRank: $0, part: part, payload: payload) }
+    }
+
+    // MARK: - What neighbours bring
+
+    /// Looks at the neighbours and does what has become possible.
+    ///
+    /// - Parameter chunksMax: gathers at most so many chunks, so that the caller can do other
+    /// things
+    ///   between; more may be possible then.
+    /// - Returns: what to send, and whether anything has changed.
+    /// - Throws: when a neighbour's reports are none; the exchange cannot go on.
+    package func advance(
+        chunksMax: Int = .max
+    ) throws(MalformedBytes) -> (outgoing: [Outgoing], hasChanged: Bool) {
+        let missingBefore = (unreducedCount, ungathered.count, reports.missingCount)
+        let outgoing = gather(chunksMax)
+        readTotals()
+        try readReports()
+        let missing = (unreducedCount, ungathered.count, reports.missingCount)
+        return (outgoing, missing != missingBefore)
+    }
+
+    private func gather(_ chunksMax: Int) -> [Outgoing] {
+        var outgoing: [Outgoing] = []
+        var waiting: [Int] = []
+        var gatheredCount = 0
+        for chunk in ungathered {
+            let isReady =
+                gatheredCount < chunksMax && contributed.contains(chunk)
+                && neighbours.allSatisfy {
+                    $0 == rank || memory.hasMarked(.contributed, chunk: chunk, rank: $0)
+                }
+            guard isReady else {
+                waiting.append(chunk)
+                continue
+            }
+            gatheredCount += 1
+            outgoing += sumLocally(chunk)
+        }
+        ungathered = waiting
+        return outgoing
+    }
+
+    private func readTotals() {
+        for index in unread.indices {
+            let gatherer = unread[index].gatherer
+            let before = unread[index].chunks.count
+            unread[index].chunks.removeAll {
+                memory.hasMarked(.reduced, chunk: $0, rank: gatherer)
+            }
+            unreducedCount -= before - unread[index].chunks.count
+        }
+    }
+
+    private func readReports() throws(MalformedBytes) {
+        for neighbour in neighbours where neighbour != rank && !reports.has(neighbour) {
+            guard let encoded = memory.reports(of: neighbour) else { continue }
+            try reports.insert(neighbour, encoded: encoded)
+        }
+    }
+
+    // MARK: - What other machines bring
+
+    package func accept(_ part: Part, payload: SharedBytes) -> AcceptOutcome {
+        guard (0..<schedule.worldSize).contains(part.sourceRank),
+            schedule.machine(of: part.sourceRank) != machine
+        else {
+            return .malformed("rank \(part.sourceRank) is on no other machine of this world")
+        }
+        guard !accepted.contains(part) else { return .duplicate }
+        switch part.phase {
+        case .reports: return acceptReports(part, payload)
+        case .partial: return acceptPartial(part, payload)
+        case .total: return acceptTotal(part, payload)
+        }
+    }
+
+    private func acceptReports(_ part: Part, _ payload: SharedBytes) -> AcceptOutcome {
+        do {
+            try reports.insert(part.sourceRank, encoded: Array(payload.bytes))
+            accepted.insert(part)
+            return .accepted([])
+        } catch {
+            return .malformed("reports of rank \(part.sourceRank): \(error)")
+        }
+    }
+
+    private func acceptPartial(_ part: Part, _ payload: SharedBytes) -> AcceptOutcome {
+        let source = schedule.machine(of: part.sourceRank)
+        guard gatherings[part.chunk] != nil,
+            schedule.children(of: machine, chunk: part.chunk).contains(source)
+        else {
+            return .malformed("no partial sum of chunk \(part.chunk) comes from there")
+        }
+        if let fault = fault(part, payload, source) { return .malformed(fault) }
+        accepted.insert(part)
+        gatherings[part.chunk]?.missingChildren -= 1
+        if gatherings[part.chunk]?.hasLocalSum == true {
+            add([gatheredBytes(part.chunk), payload], to: part.chunk)
+        } else {
+            gatherings[part.chunk]?.held.append(payload)
+        }
+        return .accepted(passOn(part.chunk))
+    }
+
+    private func acceptTotal(_ part: Part, _ payload: SharedBytes) -> AcceptOutcome {
+        let source = schedule.machine(of: part.sourceRank)
+        guard gatherings[part.chunk]?.isPartialSent == true,
+            schedule.parent(of: machine, chunk: part.chunk) == source
+        else {
+            return .malformed("no total of chunk \(part.chunk) is due from there")
+        }
+        if let fault = fault(part, payload, source) { return .malformed(fault) }
+        accepted.insert(part)
+        UnsafeMutableRawBufferPointer(
+            start: memory.gathered + chunks.elements(of: part.chunk).lowerBound,
+            count: payload.count
+        ).copyBytes(from: payload.bytes)
+        return .accepted(finish(part.chunk))
+    }
+
+    private func fault(_ part: Part, _ payload: SharedBytes, _ source: Int) -> String? {
+        let expected = chunks.elements(of: part.chunk).count * MemoryLayout<Int32>.size
+        if part.sourceRank != schedule.gatherer(of: part.chunk, on: source) {
+            return "rank \(part.sourceRank) does not gather chunk \(part.chunk)"
+        }
+        if payload.count != expected {
+            return "chunk \(part.chunk) has \(payload.count) bytes, not \(expected)"
+        }
+        return nil
+    }
+
+    // MARK: - Sums
+
+    private func sumLocally(_ chunk: Int) -> [Outgoing] {
+        let held = gatherings[chunk]?.held ?? []
+        gatherings[chunk]?.held = []
+        gatherings[chunk]?.hasLocalSum = true
+        // Alone on its machine and with nothing to add, it sends out of its accumulator.
+        if neighbours.count > 1 || !held.isEmpty || isRootOrParent(chunk) {
+            add(neighbours.map { accumulatorBytes($0, chunk) } + held, to: chunk)
+        }
+        return passOn(chunk)
+    }
+
+    private func isRootOrParent(_ chunk: Int) -> Bool {
+        schedule.parent(of: machine, chunk: chunk) == nil
+            || !schedule.children(of: machine, chunk: chunk).isEmpty
+    }
+
+    /// Sends the partial sum up, or the total down, once everything is in it.
+    private func passOn(_ chunk: Int) -> [Outgoing] {
+        guard let gathering = gatherings[chunk], gathering.hasLocalSum,
+            gathering.missingChildren == 0
+        else { return [] }
+        guard let parent = schedule.parent(of: machine, chunk: chunk) else { return finish(chunk) }
+        gatherings[chunk]?.isPartialSent = true
+        let bytes =
+            neighbours.count > 1 || isRootOrParent(chunk)
+            ? gatheredBytes(chunk) : accumulatorBytes(rank, chunk)
+        return [
+            Outgoing(
+                targetRank: schedule.gatherer(of: chunk, on: parent),
+                part: Part(phase: .partial, sourceRank: rank, chunk: chunk), payload: bytes)
+        ]
+    }
+
+    /// The total is in its place: tells the neighbours and the machines below.
+    private func finish(_ chunk: Int) -> [Outgoing] {
+        memory.mark(.reduced, chunk: chunk)
+        unreducedCount -= 1
+        let part = Part(phase: .total, sourceRank: rank, chunk: chunk)
+        return schedule.children(of: machine, chunk: chunk).map {
+            Outgoing(
+                targetRank: schedule.gatherer(of: chunk, on: $0), part: part,
+                payload: gatheredBytes(chunk))
+        }
+    }
+
+    private func add(_ sources: [SharedBytes], to chunk: Int) {
+        let range = chunks.elements(of: chunk)
+        let target = memory.gathered + range.lowerBound
+        if sources.count == 1, sources[0].bytes.baseAddress == UnsafeRawPointer(target) { return }
+        accord_sum_int32(
+            target, sources.map { $0.bytes.baseAddress }, sources.count, range.count,
+            chunks.elementCount >= Self.streamedElementsMin)
+    }
+
+    private func accumulatorBytes(_ rank: Int, _ chunk: Int) -> SharedBytes {
+        bytes(memory.accumulator(of: rank), chunk)
+    }
+
+    private func gatheredBytes(_ chunk: Int) -> SharedBytes {
+        bytes(UnsafePointer(memory.gathered), chunk)
+    }
+
+    private func bytes(_ vector: UnsafePointer<Int32>, _ chunk: Int) -> SharedBytes {
+        let range = chunks.elements(of: chunk)
+        return SharedBytes(
+            UnsafeRawBufferPointer(
+                start: vector + range.lowerBound, count: range.count * MemoryLayout<Int32>.size),
+            owner: memory)
+    }
+
+    // MARK: - Result
+
+    /// - Parameter laneCount: every lane below it must have been reported exactly once.
+    package func result(laneCount: Int) throws(LaneMismatch) -> Result {
+        precondition(isComplete, "the exchange is not complete")
+        return Result(
+            sums: memory.result, maxima: reports.maxima,
+            reports: try reports.inLaneOrder(laneCount: laneCount))
+    }
+}

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+import Collectives
+import Primitives
+import Testing
+
+@Suite struct TreeExchangeTests {
+    /// Every world size up to 16, on machines drawn at random, in both shapes, and with chunks of
+    /// several sizes.
+    @Test(arguments: 1...16)
+    func everyRankHoldsThePlainSumWhateverTheOrder(worldSize: Int) throws {
+        var generator = SeededGenerator(seed: UInt64(worldSize), purpose: .testing)
+        var (duplicateCount, frameCount) = (0, 0)
+        for round in 0..<16 {
+            let machineCount = 1 + generator.next(below: worldSize)
+            var world = try ExchangeWorld(
+                .init(
+                    schedule: round % 2 == 0 ? .direct : .ring,
+                    machines: (0..<worldSize).map { _ in generator.next(below: machineCount) },
+                    elementCount: generator.next(below: 3 * worldSize + 2),
+                    chunkElements: 1 + generator.next(below: 4)))
+
+            try world.run(&generator)
+
+            duplicateCount += world.duplicateCount
+            frameCount += world.frameCount
+            for exchange in world.exchanges {
+                #expect(exchange.isComplete, "\(world.shape)")
+                let result = try exchange.result(laneCount: ExchangeWorld.laneCount)
+                #expect(Array(result.sums.elements) == world.oracle, "\(world.shape)")
+                // The exponent byte of 10 x 20 + 49 at most.
+                #expect(result.maxima == [world.shape.elementCount == 0 ? 0 : 134])
+                #expect(result.reports == (0..<20).map { [UInt8($0)] })
+            }
+        }
+        #expect(worldSize == 1 || (duplicateCount > 0 && frameCount > 20))
+    }
+
+    /// Rank 0 with another one on its machine and a third elsewhere; nothing has happened yet.
+    private func exchange() throws -> TreeExchange {
+        try ExchangeWorld(
+            .init(machines: [0, 0, 1], elementCount: 8, chunkElements: 2)
+        ).exchanges[0]
+    }
+
+    @Test func framesThatCannotBelongAreRefusedAndChangeNothing() throws {
+        let exchange = try exchange()
+        let two = [UInt8](repeating: 0, count: 8)
+        // Chunks 0 and 2 have their root here; rank 0 gathers 0 and 1.
+        let refused: [(phase: ExchangeFrame.Phase, source: Int, chunk: Int, bytes: [UInt8])] = [
+            (.partial, 3, 0, two), (.partial, -1, 0, two),
+            // From here.
+            (.partial, 0, 0, two), (.partial, 1, 0, two),
+            // Its root is there; it is gathered by rank 1; there is none.
+            (.partial, 2, 1, two), (.partial, 2, 2, two), (.partial, 2, 99, two),
+            (.partial, 2, 0, [1, 2]), (.partial, 2, 0, two + two),
+            // Its root is here; no partial sum was sent for it yet.
+            (.total, 2, 0, two), (.total, 2, 1, two),
+            (.reports, 2, 0, [255, 255, 255, 255]), (.reports, 2, 0, []), (.reports, 1, 0, []),
+        ]
+
+        for (phase, source, chunk, bytes) in refused {
+            let part = TreeExchange.Part(phase: phase, sourceRank: source, chunk: chunk)
+            guard case .malformed = exchange.accept(part, payload: SharedBytes(bytes)) else {
+                Issue.record("\(part) was not refused")
+                continue
+            }
+        }
+        let part = TreeExchange.Part(phase: .partial, sourceRank: 2, chunk: 0)
+        guard case .accepted = exchange.accept(part, payload: SharedBytes(two)) else {
+            Issue.record("\(part) was refused")
+            return
+        }
+    }
+
+    @Test func reportsOfANeighbourThatAreNoneEndTheExchange() throws {
+        let machine = VirtualMachine(elementCount: 0)
+        let memory = (0..<2).map {
+            VirtualMemory(machine, rank: $0, accumulator: IntVector(count: 0))
+        }
+        let exchange = TreeExchange(
+            rank: 0, chunks: ChunkPlan(elementCount: 0, chunkElements: 1),
+            schedule: ExchangeSchedule(shape: .direct, chunkCount: 0, machineOfRank: [0, 0]),
+            memory: memory[0], tensorCount: 1)
+        memory[1].publish(reports: [1, 2, 3])
+
+        #expect(throws: MalformedBytes.self) { _ = try exchange.advance() }
+    }
+
+    @Test func aLaneTwiceOrMissingIsAMismatch() throws {
+        let accumulator = LaneAccumulator(
+            rule: ExactSums(laneCount: 2), tensors: [0..<2], sums: IntVector(count: 2))
+        accumulator.reset(for: ExchangeWorld.key, scales: [120])
+        try accumulator.add(lane: 0, key: ExchangeWorld.key, gradient: [1, 2], report: [])
+        let exchange = TreeExchange(
+            rank: 0, chunks: ChunkPlan(elementCount: 2, chunkElements: 2),
+            schedule: ExchangeSchedule(shape: .direct, chunkCount: 1, machineOfRank: [0]),
+            memory: VirtualMemory(
+                VirtualMachine(elementCount: 2), rank: 0, accumulator: accumulator.sums),
+            tensorCount: 1)
+
+        _ = exchange.contribute(accumulator.contribution())
+        _ = try exchange.advance()
+
+        #expect(exchange.isComplete)
+        #expect(throws: TreeExchange.LaneMismatch(lanes: [0], laneCount: 2)) {
+            _ = try exchange.result(laneCount: 2)
+        }
+    }
+}
