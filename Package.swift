@@ -130,6 +130,7 @@ let package = Package(
         tests(of: "Hashing"),
         tests(of: "Tensors", ["Primitives", "CKernels"]),
         tests(of: "Messaging", ["Primitives"]),
+        tests(of: "SharedMemory"),
         tests(of: "Media", ["Primitives"]),
         tests(of: "ClusterProtocol", ["Primitives"]),
         tests(of: "Collectives", ["Primitives", "CKernels"]),
@@ -160,8 +161,8 @@ let package = Package(
         tests(
             of: "ClusterRuntime",
             [
-                "Primitives", "Hashing", "Tensors", "Messaging", "ClusterProtocol", "Datasets",
-                "Optimizers", "Checkpoints", "Models", "Objectives", "Training",
+                "Primitives", "Hashing", "Tensors", "Messaging", "ClusterProtocol", "Collectives",
+                "Datasets", "Optimizers", "Checkpoints", "Models", "Objectives", "Training",
                 "PretrainedTowers", grdb, logging,
             ]),
         .testTarget(

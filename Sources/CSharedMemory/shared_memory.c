@@ -35,10 +35,6 @@ size_t accord_segment_bytes(int descriptor) {
     return (size_t)status.st_size;
 }
 
-int accord_segment_reserve(int descriptor, size_t offset, size_t bytes) {
-    return posix_fallocate(descriptor, (off_t)offset, (off_t)bytes) == 0 ? 0 : -ENOMEM;
-}
-
 /// A name that starts with a zero byte is no file.
 static socklen_t make_address(struct sockaddr_un *address, const char *name) {
     size_t count = strnlen(name, sizeof address->sun_path - 1);

@@ -54,8 +54,7 @@ final class DataPlaneLoop {
             network.receive { accept($0) }
             link?.exchangeSegments()
             beginIfSegmentsAreThere()
-            if advance() { continue }
-            wait()
+            if !advance(), !isStopped { wait() }
         }
     }
 

@@ -35,12 +35,4 @@ package final class Segment: Sendable {
     }
 
     deinit { close(descriptor) }
-
-    /// Makes sure of the memory of a part now.
-    package func reserve(_ part: Range<Int>) throws(SharedMemoryFailure) {
-        let status = accord_segment_reserve(descriptor, part.lowerBound, part.count)
-        guard part.isEmpty || status == 0 else {
-            throw SharedMemoryFailure(operation: "reserve \(part.count) bytes", code: -status)
-        }
-    }
 }

@@ -17,8 +17,6 @@ package final class WorkerMemory: Sendable {
             elementCount: shared.elementCount, reportBytesMax: shared.reportBytesMax)
         do {
             segment = try Segment(bytes: layout.byteCount)
-            // What is written first when a step is under way must not fail then.
-            try segment.reserve(0..<layout.resultOffset(0))
             mapping = try Mapping(writing: segment)
         } catch {
             throw ExitFailure(.internalError, "there is no memory for the sums: \(error)")

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import SharedMemory
+import Testing
+
+@Suite struct DoorbellTests {
+    private let name = "accord-test-\(UUID())"
+
+    private func isReadable(_ doorbell: Doorbell) -> Bool {
+        var item = pollfd(fd: doorbell.descriptor, events: Int16(POLLIN), revents: 0)
+        return poll(&item, 1, 0) == 1
+    }
+
+    @Test func aRingCanBeWaitedForAndTaken() throws {
+        let (bell, other) = (try Doorbell(name: name), try Doorbell(name: name + "-other"))
+        #expect(!isReadable(bell))
+        #expect(bell.take() == nil)
+
+        #expect(other.ring(name, [1, 2, 3]) == .rung)
+        #expect(other.ring(name) == .rung)
+
+        #expect(isReadable(bell))
+        #expect(bell.take()?.bytes == [1, 2, 3])
+        #expect(bell.take()?.bytes == [])
+        #expect(bell.take() == nil)
+        #expect(!isReadable(bell))
+    }
+
+    @Test func aSegmentIsHandedOver() throws {
+        let (bell, other) = (try Doorbell(name: name), try Doorbell(name: name + "-other"))
+        let segment = try Segment(bytes: 2 * Mapping.pageBytes)
+        let mapping = try Mapping(writing: segment)
+
+        #expect(other.ring(name, [5], handing: segment) == .rung)
+        let ring = try #require(bell.take())
+        let received = try #require(ring.segment)
+        mapping.base.storeBytes(of: 42, toByteOffset: 4096, as: UInt8.self)
+
+        #expect(ring.bytes == [5])
+        #expect(received.bytes == segment.bytes)
+        let reading = try Mapping(reading: [.init(received, bytes: 0..<received.bytes)])
+        #expect(reading.base.load(fromByteOffset: 4096, as: UInt8.self) == 42)
+    }
+
+    @Test func aBellThatNobodyLooksAtIsFullAtSomeTimeAndNeverBlocks() throws {
+        let (bell, other) = (try Doorbell(name: name), try Doorbell(name: name + "-other"))
+        var rungCount = 0
+        while other.ring(name) == .rung, rungCount < 1_000_000 { rungCount += 1 }
+
+        #expect(rungCount < 1_000_000)
+        #expect(other.ring(name) == .full)
+        while bell.take() != nil { rungCount -= 1 }
+        #expect(rungCount == 0, "every ring that was accepted has come")
+        #expect(other.ring(name) == .rung)
+    }
+
+    @Test func aNameVanishesWithItsBell() throws {
+        let other = try Doorbell(name: name + "-other")
+        #expect(other.ring(name) == .gone)
+        var bell: Doorbell? = try Doorbell(name: name)
+        #expect(other.ring(name) == .rung)
+        #expect(throws: SharedMemoryFailure.self) { _ = try Doorbell(name: name) }
+        bell = nil
+        #expect(bell == nil)
+
+        #expect(other.ring(name) == .gone)
+        _ = try Doorbell(name: name)
+    }
+}
