@@ -8,10 +8,10 @@ struct AllReduceCommand: ParsableCommand {
         commandName: "all-reduce",
         abstract: "The exchange of sums between processes, beside its limit and its peers.",
         discussion: """
-            Each process is a worker's data plane with one lane. Every round begins with a barrier; \
-            its time is that from all own sums being there to the reduced ones, at the slowest \
-            rank; the median of ten rounds counts. Accord, the limit and the peers take turns at \
-            every size.
+            Each process is a worker's data plane with one lane. Every round begins with a \
+            barrier; its time is that from all own sums being there to the reduced ones, at the \
+            slowest rank; the median of ten rounds counts. Accord, the limit and the peers take \
+            turns at every size.
 
             The limit inside the machine: as many processes add all arrays out of shared memory \
             into one more, without waiting for each other. The limit elsewhere: as many bytes in \
@@ -55,20 +55,23 @@ struct AllReduceCommand: ParsableCommand {
         let children = ChildProcesses()
         let signals = SignalWatch { _ in children.interrupt() }
         defer { signals.cancel() }
+        var hasFailed = false
         for place in place {
             for rankCount in ranks where !children.isInterrupted {
-                let round = ExchangeBenchmark(
+                let benchmark = ExchangeBenchmark(
                     place: place, rankCount: rankCount, settings: self, children: children)
                 do {
-                    try round.run()
-                } catch let failure as ExchangeFailure where !children.isInterrupted {
-                    say("\(place.rawValue), \(rankCount) processes: not measured: \(failure)")
+                    try benchmark.run()
                 } catch  where children.isInterrupted {
                     // What has failed has failed because its processes were ended.
+                } catch let failure as ExchangeFailure {
+                    say("\(place.rawValue), \(rankCount) processes: failed: \(failure)")
+                    hasFailed = true
                 }
             }
         }
         if children.isInterrupted { throw ExitCode(130) }
+        if hasFailed { throw ExitCode.failure }
     }
 
     private func say(_ line: String) { FileHandle.standardError.write(Data((line + "\n").utf8)) }

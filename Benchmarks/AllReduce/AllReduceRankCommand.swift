@@ -35,7 +35,7 @@ struct AllReduceRankCommand: ParsableCommand {
     var sharedMemory = false
 
     private static let (warmUpRounds, rounds) = (3, 10)
-    /// The gradient comes in pieces, as from a backward pass, so that it takes no memory to speak of.
+    /// The gradient comes in pieces, as from a backward pass, so that it takes little memory.
     private static let pieceElementCount = 256 << 10
 
     func run() throws {

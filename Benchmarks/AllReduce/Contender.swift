@@ -9,9 +9,9 @@ protocol Contender: AnyObject {
 
 /// One process per rank, asked by a line with the bytes.
 ///
-/// Each may say once where it is ("at …"), and then hears the places of all ranks in one line. Each
-/// answers with the seconds of its rounds: "seconds 0.1 0.2", several ways to do it with ";" between
-/// them. A round takes as long as its slowest rank, and the fastest way counts.
+/// Each may say once where it is ("at …"), and then hears the places of all ranks in one line.
+/// Each answers with the seconds of its rounds: "seconds 0.1 0.2", several ways to do it with ";"
+/// between them. A round takes as long as its slowest rank, and the fastest way counts.
 final class RankGroup: Contender {
     private var ranks: [LineProcess] = []
 

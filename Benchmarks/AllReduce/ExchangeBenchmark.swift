@@ -9,10 +9,22 @@ struct ExchangeBenchmark {
     let children: ChildProcesses
 
     func run() throws {
-        let namespaces =
-            place == .namespaces ? try NetworkNamespaces(rankCount: rankCount, children) : nil
-        defer { namespaces?.stop() }
-        let hosts = namespaces?.hosts ?? Array(repeating: .local, count: rankCount)
+        guard place == .namespaces else {
+            return try measure(Array(repeating: .local, count: rankCount))
+        }
+        let namespaces: NetworkNamespaces
+        do {
+            namespaces = try NetworkNamespaces(rankCount: rankCount, children)
+        } catch let failure as ExchangeFailure where !children.isInterrupted {
+            // A limit of the user or of the machine, not a fault of what is measured.
+            print("\(place.rawValue), \(rankCount) processes: left out: \(failure)")
+            return
+        }
+        defer { namespaces.stop() }
+        try measure(namespaces.hosts)
+    }
+
+    private func measure(_ hosts: [RankHost]) throws {
         // A contender that was stopped in a round would leave the barrier of another unusable.
         var barriers: [SharedBarrier] = []
         var contenders: [(column: ExchangeColumn, contender: any Contender)] = []

@@ -3,8 +3,8 @@
 // of shared memory into shared memory, and nothing else. No rank waits for another within a round.
 //
 // usage, by `benchmarks all-reduce`: memory_limit RANK RANKS PATH-OF-BARRIER
-// For each line with a size: rank 0 says where the memory is, all hear it, all say their times, with
-// plain stores and with stores around the caches.
+// For each line with a size: rank 0 says where the memory is, all hear it, all say their times,
+// with plain stores and with stores around the caches.
 #define _GNU_SOURCE
 #include "limits.h"
 

@@ -3,9 +3,9 @@
 // once, out of and into memory that stays in the cache. Nothing is added, nothing is in order.
 //
 // usage, by `benchmarks all-reduce`: tcp_limit RANK RANKS PATH-OF-BARRIER HOST STREAMS
-// STREAMS lead from every rank to every other. For each line with a size: all say where they listen,
-// hear of each other, and say their times: with one thread that does everything, with one that
-// sends and one that receives, and with one per stream and direction.
+// STREAMS lead from every rank to every other. For each line with a size: all say where they
+// listen, hear of each other, and say their times: with one thread that does everything, with one
+// that sends and one that receives, and with one per stream and direction.
 #define _GNU_SOURCE
 #include "limits.h"
 
