@@ -29,7 +29,7 @@ enum ExchangeTable {
             guard let accord, let other = seconds[column] else { return nil }
             return other / accord
         }
-        let share = ratio(.limit).map { String(format: "%.1f %%", $0 * 100) } ?? "-"
+        let share = ratio(.limit).map { format($0 * 100) + " %" } ?? "-"
         return line(
             ["\(bytes)"] + times + [
                 format(accord.map { traffic / $0 / 1e9 }), share,
