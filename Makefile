@@ -16,8 +16,10 @@ PACKAGES := git pkg-config binutils g++ libopenblas-dev libdnnl-dev libzmq3-dev 
 FLAGS := --configuration release -Xswiftc -enable-testing
 ACCORD := .build/release/accord
 DEMO := build/demo
-# For the peer of the benchmarks.
+# For the peers of the benchmarks.
 PYTHON ?= python3
+# Of bench-all-reduce, such as: --place machine --ranks 2 --sizes 4096 100000000
+OPTIONS ?=
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -114,15 +116,30 @@ bench-step: setup ## Measure a training step; PYTHON with torch, transformers: t
 	measure small f32 4 128 128
 	measure base f32 2 128 128
 
-bench-all-reduce: setup ## Measure the exchange of sums; PYTHON with torch: gloo, too.
+build/limits/%: Benchmarks/Limits/%.c Benchmarks/Limits/limits.h
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 -Wall -Wextra -O3 -march=native -pthread -o $@ $<
+
+build/peers/mpi_all_reduce: Benchmarks/Peers/mpi_all_reduce.c
+	@mkdir -p $(@D)
+	mpicc -O2 -o $@ $<
+
+# The limits and peers take turns with Accord, so one program runs all of them.
+bench-all-reduce: setup build/limits/memory_limit build/limits/tcp_limit ## Measure the exchange.
 	@swift build $(FLAGS) --product benchmarks
-	for ranks in 2 4; do
-	    .build/release/benchmarks all-reduce --ranks $$ranks
-	    if $(PYTHON) -c 'import torch' 2> /dev/null; then
-	        $(PYTHON) -m torch.distributed.run --nproc_per_node $$ranks \
-	            Benchmarks/Peers/gloo_all_reduce.py 2> /dev/null
-	    fi
-	done
+	peers=()
+	if $(PYTHON) -c 'import torch' 2> /dev/null; then
+	    peers+=(--gloo "$(PYTHON) Benchmarks/Peers/gloo_all_reduce.py")
+	else
+	    echo "make bench-all-reduce: $(PYTHON) has no torch: no gloo beside the figures" >&2
+	fi
+	if command -v mpicc > /dev/null && command -v mpirun > /dev/null; then
+	    $(MAKE) --no-print-directory build/peers/mpi_all_reduce
+	    peers+=(--open-mpi build/peers/mpi_all_reduce)
+	else
+	    echo "make bench-all-reduce: no mpicc and mpirun: no Open MPI beside the figures" >&2
+	fi
+	.build/release/benchmarks all-reduce --limits build/limits "$${peers[@]}" $(OPTIONS)
 
 clean: ## Remove everything that was built, synthesised and trained here.
 	@rm -rf .build build

@@ -123,7 +123,7 @@ let package = Package(
                 "NeuralNetworks", "Models", "Objectives", "Training", "Messaging",
                 "ClusterProtocol", "ClusterRuntime", argumentParser, logging,
             ],
-            path: "Benchmarks", exclude: ["Peers"], swiftSettings: strict),
+            path: "Benchmarks", exclude: ["Limits", "Peers"], swiftSettings: strict),
 
         // Tests
         tests(of: "Primitives"),

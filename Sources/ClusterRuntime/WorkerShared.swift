@@ -77,7 +77,7 @@ package final class WorkerShared: Sendable {
         }
     }
 
-    func reduced(_ step: Step) -> ReducedStep? { state.withLock { $0.reduced[step]?.result } }
+    package func reduced(_ step: Step) -> ReducedStep? { state.withLock { $0.reduced[step]?.result } }
 
     /// Three: the one for a joiner, and the next checkpoint while the last is being fetched.
     func keep(snapshot: [UInt8], of step: Step) {

@@ -9,12 +9,15 @@ import Messaging
 import Primitives
 import Tensors
 
-/// A rank of `all-reduce`. For each size: says its endpoint, hears all endpoints, exchanges, and
-/// says the seconds of the median round.
+/// A rank of `all-reduce`. For each size that it hears: says its endpoint, hears all endpoints,
+/// exchanges, and says the seconds of the rounds.
 struct AllReduceRankCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "all-reduce-rank", abstract: "One process of all-reduce.",
         shouldDisplay: false)
+
+    /// TCP streams from a worker to each other one, in the data plane; the limit has as many.
+    static let streamsPerNeighbour = 1
 
     @Option(help: "Its number.")
     var rank: Int
@@ -22,17 +25,32 @@ struct AllReduceRankCommand: ParsableCommand {
     @Option(help: "Processes.")
     var ranks: Int
 
-    @Option(parsing: .upToNextOption, help: "Bytes of the sums.")
-    var bytes: [Int]
+    @Option(help: "The barrier of all-reduce.")
+    var barrier: String
+
+    @Option(help: "The address where the other ranks reach it.")
+    var host: String
+
+    @Flag(help: "The ranks may know that they are on one machine.")
+    var sharedMemory = false
 
     private static let (warmUpRounds, rounds) = (3, 10)
+    /// The gradient comes in pieces, as from a backward pass, so that it takes little memory.
+    private static let pieceElementCount = 256 << 10
 
     func run() throws {
+        let barrier = try SharedBarrier(path: barrier)
         let context = MessagingContext()
-        for size in bytes { try measure(elementCount: size / 4, context) }
+        while let bytes = readLine().flatMap({ Int($0) }) {
+            let times = try measure(elementCount: bytes / 4, barrier, context)
+            say("seconds " + times.map { "\($0)" }.joined(separator: " "))
+        }
     }
 
-    private func measure(elementCount: Int, _ context: MessagingContext) throws {
+    /// The seconds of the measured rounds.
+    private func measure(
+        elementCount: Int, _ barrier: SharedBarrier, _ context: MessagingContext
+    ) throws -> [Double] {
         let events = Mailbox<WorkerCore.Event>()
         let rule = ExactSums(laneCount: ranks)
         let shared = WorkerShared(
@@ -41,19 +59,19 @@ struct AllReduceRankCommand: ParsableCommand {
                 rule: rule, elementCount: elementCount, tensorCount: 1, laneReportBytesMax: 64),
             logger: Logger(label: "rank \(rank)"), events: events)
         let memory = try WorkerMemory(shared)
-        let worker = WorkerID(UInt64(rank + 1) << 32 | UInt64(getppid()))
         let plane = try DataPlane(
             .init(
-                host: "127.0.0.1", context: context, shared: shared, memory: memory,
-                tensors: [0..<elementCount], worker: worker))
+                host: host, context: context, shared: shared, memory: memory,
+                tensors: [0..<elementCount], worker: worker(rank)))
         defer { plane.stop() }
-        say(plane.address.endpoint)
+        say("at " + plane.address.endpoint)
         let endpoints = (readLine() ?? "").split(separator: " ").map(String.init)
         guard endpoints.count == ranks else { throw ExitCode.failure }
         plane.commands.post(.configure(plan(endpoints), rank: rank))
         let accumulator = LaneAccumulator(
             rule: rule, tensors: [0..<elementCount], sums: memory.accumulator)
-        let gradient = FloatVector(count: elementCount)
+        let gradient = FloatVector(count: min(elementCount, Self.pieceElementCount))
+        gradient.pointer.update(repeating: 1, count: gradient.count)
         var times: [Double] = []
         for round in 1...Self.warmUpRounds + Self.rounds {
             let key = AccumulationKey(step: Step(UInt64(round)), attempt: 1)
@@ -61,17 +79,30 @@ struct AllReduceRankCommand: ParsableCommand {
             guard let lane = accumulator.open(lane: rank, key: key) else {
                 throw ExitCode.failure
             }
-            lane.add(gradient.pointer, tensor: 0, elements: 0..<elementCount)
+            for start in stride(from: 0, to: elementCount, by: gradient.count) {
+                let piece = start..<min(elementCount, start + gradient.count)
+                lane.add(gradient.pointer, tensor: 0, elements: piece)
+            }
             _ = lane.close(report: [])
             let contribution = accumulator.contribution()
+            barrier.wait()
             let start = ContinuousClock.now
             plane.commands.post(
                 .start(
                     ExchangeKey(generation: Generation(1), accumulation: key), contribution))
             wait(for: round, events)
             times.append((ContinuousClock.now - start) / .seconds(1))
+            guard let sums = shared.reduced(key.accumulation.step)?.sums.elements,
+                let sum = sums.first, sum > 0, sums.allSatisfy({ $0 == sum }),
+                sum == Int32(ranks) * accumulator.sums.pointer[0]
+            else { throw ExitCode.failure }
         }
-        say("\(times.dropFirst(Self.warmUpRounds).sorted()[Self.rounds / 2])")
+        return Array(times.dropFirst(Self.warmUpRounds))
+    }
+
+    /// Other benchmarks may run beside this one.
+    private func worker(_ rank: Int) -> WorkerID {
+        WorkerID(UInt64(rank + 1) << 32 | UInt64(getppid()))
     }
 
     private func plan(_ endpoints: [String]) -> StepPlan {
@@ -79,9 +110,9 @@ struct AllReduceRankCommand: ParsableCommand {
             generation: Generation(1),
             members: endpoints.enumerated().map {
                 Member(
-                    worker: WorkerID(UInt64($0.offset + 1) << 32 | UInt64(getppid())),
-                    dataEndpoint: $0.element, machine: "here", threadCount: 1,
-                    hostName: "localhost", processIdentifier: 0)
+                    worker: worker($0.offset), dataEndpoint: $0.element,
+                    machine: sharedMemory ? "here" : nil, threadCount: 1, hostName: "",
+                    processIdentifier: 0)
             },
             base: .initial, attempt: 1, attemptScales: [],
             catchUp: endpoints.map { _ in .none },

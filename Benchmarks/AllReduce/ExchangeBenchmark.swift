@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+
+/// The table of one place and one number of processes.
+struct ExchangeBenchmark {
+    let place: ExchangePlace
+    let rankCount: Int
+    let settings: AllReduceCommand
+    let children: ChildProcesses
+
+    func run() throws {
+        guard place == .namespaces else {
+            return try measure(Array(repeating: .local, count: rankCount))
+        }
+        let namespaces: NetworkNamespaces
+        do {
+            namespaces = try NetworkNamespaces(rankCount: rankCount, children)
+        } catch let failure as ExchangeFailure where !children.isInterrupted {
+            // A limit of the user or of the machine, not a fault of what is measured.
+            print("\(place.rawValue), \(rankCount) processes: left out: \(failure)")
+            return
+        }
+        defer { namespaces.stop() }
+        try measure(namespaces.hosts)
+    }
+
+    private func measure(_ hosts: [RankHost]) throws {
+        // A contender that was stopped in a round would leave the barrier of another unusable.
+        var barriers: [SharedBarrier] = []
+        var contenders: [(column: ExchangeColumn, contender: any Contender)] = []
+        defer { for entry in contenders { entry.contender.stop() } }
+        for column in ExchangeColumn.allCases {
+            let barrier = try SharedBarrier(rankCount: rankCount)
+            barriers.append(barrier)
+            if let contender = try makeContender(column, hosts, barrierPath: barrier.path) {
+                contenders.append((column, contender))
+            }
+        }
+        let streams = place.allowsSharedMemory ? "" : ", \(settings.streams) from rank to rank"
+        print(
+            "\(place.rawValue), \(rankCount) processes, milliseconds; "
+                + "limit: \(place.limit)\(streams)")
+        print(ExchangeTable.header)
+        for bytes in settings.sizes { try measure(bytes, &contenders) }
+        withExtendedLifetime(barriers) {}
+    }
+
+    private func measure(
+        _ bytes: Int, _ contenders: inout [(column: ExchangeColumn, contender: any Contender)]
+    ) throws {
+        var seconds: [ExchangeColumn: Double] = [:]
+        for (column, contender) in contenders {
+            do {
+                seconds[column] = try contender.seconds(bytes: bytes)
+            } catch let failure as ExchangeFailure
+                where column != .accord && !children.isInterrupted
+            {
+                print("\(column.rawValue) is left out from here on: \(failure)")
+                contender.stop()
+                contenders.removeAll { $0.column == column }
+            }
+        }
+        let traffic = 2 * Double(rankCount - 1) / Double(rankCount) * Double(bytes)
+        print(ExchangeTable.row(bytes: bytes, traffic: traffic, seconds: seconds))
+        fflush(nil)
+    }
+
+    private func makeContender(
+        _ column: ExchangeColumn, _ hosts: [RankHost], barrierPath: String
+    ) throws -> (any Contender)? {
+        switch column {
+        case .accord:
+            let program = Bundle.main.executablePath ?? CommandLine.arguments[0]
+            return try group(hosts) { rank, host in
+                [
+                    program, "all-reduce-rank", "--rank",
+                    "\(rank)", "--ranks", "\(hosts.count)", "--barrier", barrierPath, "--host",
+                    host.address,
+                ] + (place.allowsSharedMemory ? ["--shared-memory"] : [])
+            }
+        case .limit:
+            guard let folder = settings.limits else { return nil }
+            return try group(hosts) { rank, host in
+                let world = ["\(rank)", "\(hosts.count)", barrierPath]
+                return place.allowsSharedMemory
+                    ? [folder + "/memory_limit"] + world
+                    : [folder + "/tcp_limit"] + world + [host.address, "\(settings.streams)"]
+            }
+        case .gloo:
+            guard let words = settings.gloo?.split(separator: " ").map(String.init) else {
+                return nil
+            }
+            return try group(hosts, isQuiet: true) { rank, host in
+                words + ["\(rank)", "\(hosts.count)", host.address, host.interface]
+            }
+        case .openMPI:
+            // Its launcher would have to reach into the namespaces, by a shell of each.
+            guard let program = settings.openMPI, place != .namespaces else { return nil }
+            return OpenMPI(program: program, rankCount: rankCount, place: place, children)
+        }
+    }
+
+    private func group(
+        _ hosts: [RankHost], isQuiet: Bool = false, _ words: (Int, RankHost) -> [String]
+    ) throws -> RankGroup {
+        try RankGroup(
+            hosts.enumerated().map { rank, host in
+                LineProcess.Command(words: host.prefix + words(rank, host), isQuiet: isQuiet)
+            }, children)
+    }
+}
