@@ -121,7 +121,7 @@ let package = Package(
             dependencies: [
                 "Primitives", "Tensors", "Collectives", "Autograd", "Optimizers",
                 "NeuralNetworks", "Models", "Objectives", "Training", "Messaging",
-                "ClusterProtocol", "ClusterRuntime", argumentParser, logging,
+                "SharedMemory", "ClusterProtocol", "ClusterRuntime", argumentParser, logging,
             ],
             path: "Benchmarks", exclude: ["Limits", "Peers"], swiftSettings: strict),
 

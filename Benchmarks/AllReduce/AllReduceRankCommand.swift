@@ -59,15 +59,15 @@ struct AllReduceRankCommand: ParsableCommand {
                 rule: rule, elementCount: elementCount, tensorCount: 1, laneReportBytesMax: 64),
             logger: Logger(label: "rank \(rank)"), events: events)
         let memory = try WorkerMemory(shared)
-        let plane = try DataPlane(
+        let commands = Mailbox<DataPlane.Command>()
+        let loop = try DataPlaneLoop(
             .init(
                 host: host, context: context, shared: shared, memory: memory,
-                tensors: [0..<elementCount], worker: worker(rank)))
-        defer { plane.stop() }
-        say("at " + plane.address.endpoint)
+                tensors: [0..<elementCount], worker: worker(rank)), commands)
+        say("at " + loop.address.endpoint)
         let endpoints = (readLine() ?? "").split(separator: " ").map(String.init)
         guard endpoints.count == ranks else { throw ExitCode.failure }
-        plane.commands.post(.configure(plan(endpoints), rank: rank))
+        commands.post(.configure(plan(endpoints), rank: rank))
         let accumulator = LaneAccumulator(
             rule: rule, tensors: [0..<elementCount], sums: memory.accumulator)
         let gradient = FloatVector(count: min(elementCount, Self.pieceElementCount))
@@ -85,14 +85,14 @@ struct AllReduceRankCommand: ParsableCommand {
             }
             _ = lane.close(report: [])
             let contribution = accumulator.contribution()
-            barrier.wait()
+            barrier.wait(rank: rank, ranks: ranks)
             let start = ContinuousClock.now
-            plane.commands.post(
+            commands.post(
                 .start(
                     ExchangeKey(generation: Generation(1), accumulation: key), contribution))
-            wait(for: round, events)
+            finish(round, loop, events)
             times.append((ContinuousClock.now - start) / .seconds(1))
-            guard let sums = shared.reduced(key.accumulation.step)?.sums.elements,
+            guard let sums = shared.reduced(key.step)?.sums.elements,
                 let sum = sums.first, sum > 0, sums.allSatisfy({ $0 == sum }),
                 sum == Int32(ranks) * accumulator.sums.pointer[0]
             else { throw ExitCode.failure }
@@ -120,16 +120,15 @@ struct AllReduceRankCommand: ParsableCommand {
             steadyLanes: endpoints.indices.map { [$0] }, masked: [])
     }
 
-    private func wait(for round: Int, _ events: Mailbox<WorkerCore.Event>) {
+    /// On this thread, as the peers do it. In a worker the data-plane thread has to be woken.
+    private func finish(
+        _ round: Int, _ loop: DataPlaneLoop, _ events: Mailbox<WorkerCore.Event>
+    ) {
         while true {
             for event in events.drain() {
-                if case .exchangeFinished(_, let step, _, _) = event,
-                    step.number == UInt64(round)
-                {
-                    return
-                }
+                if case .exchangeFinished(_, Step(UInt64(round)), _, _) = event { return }
             }
-            poll([], events.wakeUp, timeoutMilliseconds: 1000)
+            loop.turn()
         }
     }
 

@@ -1,18 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
+import SharedMemory
 
 /// A barrier of processes, in memory that has no name: they open it through the process that has
 /// made it, in whichever network namespace they are.
 ///
-/// The C library's, which waits in the kernel: a rank that spins would take the time of another
-/// where there are fewer cores than ranks.
+/// First the C library's, which waits in the kernel: a rank that spins would take the time of another
+/// where there are fewer cores than ranks. But it wakes one after the other, some tens of
+/// microseconds apart, and no collective could end before the last of them has begun. So those that
+/// are awake look at each other until all are.
 ///
 /// Isolation: each process has an object of its own, on one thread.
 final class SharedBarrier {
     private static let byteCount = 4096
+    /// Behind the barriers, a word per rank.
+    private static let roundsOffset = 2048
 
     private let descriptor: Int32
     private let barrier: UnsafeMutablePointer<pthread_barrier_t>
+    private var round: UInt64 = 0
 
     init(rankCount: Int) throws {
         let name = "/accord-benchmark-\(getpid())-\(UInt32.random(in: 0...UInt32.max))"
@@ -55,5 +61,13 @@ final class SharedBarrier {
     /// For the other processes, as long as this object lives.
     var path: String { "/proc/\(getpid())/fd/\(descriptor)" }
 
-    func wait() { _ = pthread_barrier_wait(barrier) }
+    func wait(rank: Int, ranks: Int) {
+        _ = pthread_barrier_wait(barrier)
+        round += 1
+        let words = UnsafeRawPointer(barrier) + Self.roundsOffset
+        SharedWord(words + 8 * rank).store(round)
+        for other in 0..<ranks {
+            while SharedWord(words + 8 * other).load() < round { sched_yield() }
+        }
+    }
 }

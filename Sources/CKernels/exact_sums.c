@@ -112,34 +112,3 @@ ACCORD_DISPATCHED
 void accord_dequantise(const int32_t *sums, float *result, size_t count, float factor) {
     for (size_t i = 0; i < count; i++) result[i] = (float)sums[i] * factor;
 }
-
-static uint32_t crc32c_portable(uint32_t crc, const uint8_t *bytes, size_t count) {
-    for (size_t i = 0; i < count; i++) {
-        crc ^= bytes[i];
-        for (int bit = 0; bit < 8; bit++) crc = (crc >> 1) ^ (0x82f63b78u & (0u - (crc & 1u)));
-    }
-    return crc;
-}
-
-#if defined(__x86_64__)
-__attribute__((target("sse4.2")))
-static uint32_t crc32c_instruction(uint32_t crc, const uint8_t *bytes, size_t count) {
-    uint64_t state = crc;
-    for (; count >= 8; bytes += 8, count -= 8) {
-        uint64_t word;
-        memcpy(&word, bytes, sizeof word);
-        state = __builtin_ia32_crc32di(state, word);
-    }
-    for (; count > 0; bytes++, count--) {
-        state = __builtin_ia32_crc32qi((uint32_t)state, *bytes);
-    }
-    return (uint32_t)state;
-}
-#endif
-
-uint32_t accord_crc32c(uint32_t seed, const void *bytes, size_t count) {
-#if defined(__x86_64__)
-    if (__builtin_cpu_supports("sse4.2")) return ~crc32c_instruction(~seed, bytes, count);
-#endif
-    return ~crc32c_portable(~seed, bytes, count);
-}

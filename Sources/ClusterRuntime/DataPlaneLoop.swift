@@ -7,13 +7,13 @@ import Messaging
 import Primitives
 import SharedMemory
 
-/// The state of the data-plane thread. Isolation: that thread.
-final class DataPlaneLoop {
+/// What the data-plane thread does, turn by turn. Isolation: one thread.
+package final class DataPlaneLoop {
     /// Chunks that are gathered before commands and frames are looked at again.
     private static let chunksPerRound = 16
-    /// How often neighbours are looked at before their doorbell is waited for; some 20
-    /// microseconds.
-    private static let spinsMax = 400
+    /// How long neighbours are looked at before their doorbell is waited for: what it takes to be
+    /// woken, or twice that.
+    private static let spinTime = Duration.microseconds(50)
 
     private let shared: WorkerShared
     private let resources: DataPlane.Resources
@@ -27,7 +27,7 @@ final class DataPlaneLoop {
     private var early: [ExchangeFrame] = []
     private var isStopped = false
 
-    init(
+    package init(
         _ resources: DataPlane.Resources, _ commands: Mailbox<DataPlane.Command>
     ) throws {
         self.resources = resources
@@ -43,25 +43,27 @@ final class DataPlaneLoop {
         }
     }
 
-    var address: DataPlane.Address {
+    package var address: DataPlane.Address {
         .init(
             endpoint: network.endpoint, machine: link == nil ? nil : MachineIdentity.current())
     }
 
-    func run() {
-        while !isStopped {
-            for command in commands.drain() { perform(command) }
-            network.receive { accept($0) }
-            link?.exchangeSegments()
-            beginIfSegmentsAreThere()
-            if !advance(), !isStopped { wait() }
-        }
+    func run() { while !isStopped { turn() } }
+
+    /// Does all that can be done; waits for more, a second at most, if that was nothing.
+    package func turn() {
+        for command in commands.drain() { perform(command) }
+        // A small exchange inside the machine is over before the sockets have been asked.
+        if membership?.isWithinMachine == true, advance() || spin() { return }
+        network.receive { accept($0) }
+        link?.exchangeSegments()
+        beginIfSegmentsAreThere()
+        if !advance(), !isStopped { wait() }
     }
 
     // MARK: - Waiting
 
     private func wait() {
-        if spin() { return }
         link?.announceWaiting()
         defer { link?.announceAwake() }
         if advance() { return }
@@ -74,7 +76,8 @@ final class DataPlaneLoop {
     /// time than a small exchange. Not on a machine that has fewer cores than workers.
     private func spin() -> Bool {
         guard let membership, membership.isStarted, membership.canSpin else { return false }
-        for _ in 0..<Self.spinsMax {
+        let end = ContinuousClock.now + Self.spinTime
+        while ContinuousClock.now < end {
             if advance() { return true }
             SharedWord.pause()
         }

@@ -49,6 +49,9 @@ final class Membership {
 
     var generation: Generation { plan.generation }
 
+    /// No other machine takes part.
+    var isWithinMachine: Bool { schedule.machines.count == 1 }
+
     /// All own lanes have come to the exchange in flight.
     var isStarted: Bool { started != nil }
 

@@ -28,6 +28,7 @@ package final class MessagingContext: @unchecked Sendable {
     let handle: UnsafeMutableRawPointer
 
     package init(ioThreadCount: Int = 1) {
+        accord_keep_message_memory()
         guard let handle = zmq_ctx_new() else { preconditionFailure("libzmq has no memory") }
         self.handle = handle
         zmq_ctx_set(handle, ZMQ_IO_THREADS, CInt(ioThreadCount))

@@ -4,6 +4,7 @@
 
 #include "activations.h"
 #include "bfloat.h"
+#include "checksum.h"
 #include "exact_sums.h"
 #include "normalization.h"
 #include "optimizer.h"

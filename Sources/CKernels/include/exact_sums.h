@@ -26,7 +26,4 @@ void accord_sum_int32(int32_t *target, const void *const *sources, size_t source
 /// result[i] = float(sums[i]) * factor: the mean gradient.
 void accord_dequantise(const int32_t *sums, float *result, size_t count, float factor);
 
-/// CRC-32C (Castagnoli) of the bytes, continuing from `seed` (0 at the start).
-uint32_t accord_crc32c(uint32_t seed, const void *bytes, size_t count);
-
 #endif
