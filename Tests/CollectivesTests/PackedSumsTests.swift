@@ -213,6 +213,9 @@ import Testing
             bytes: [0, 1, 7],
             message: "packed sums at byte 1: this block reaches beyond the 3 bytes"),
         Refusal(
+            bytes: [0, 1] + [UInt8](repeating: 0, count: 31),
+            message: "packed sums at byte 1: this block reaches beyond the 33 bytes"),
+        Refusal(
             bytes: [0, 33],
             message: "packed sums at byte 1: the width of a block is 0...32 bits, not 33"),
         Refusal(
