@@ -4,13 +4,14 @@ import Primitives
 /// The rule that turns gradients into integers, so that their sum does not depend on any order.
 ///
 /// ```
-/// k = ceil(log2 V)   r = min(24, 28 - k)   h = 31 - k - r
+/// k = ceil(log2 V)   r <= min(24, 28 - k)   h = 31 - k - r
 /// L = largest float that is an integer <= floor((2^31 - 1) / V)
 /// e = clamp(m - 126 - r, -100, 126)        quantum 2^e; m = remembered exponent byte of a tensor
 /// R = min(254, e + 157 - k)                largest exponent byte that fits
 /// ```
 /// Any sum of at most V clamped values lies in int32 because V * L <= 2^31 - 1, and no committed
-/// sum is saturated because x <= R means |g| < 2^(31 - k + e). Proof: docs/numerics.md.
+/// sum is saturated because x <= R means |g| < 2^(31 - k + e). A lower r makes sums smaller, which
+/// packed sums turn into fewer bytes, and gradients coarser. Proof: docs/numerics.md.
 package struct ExactSums: Sendable, Equatable {
     /// What all workers conclude, alike, from the maxima of a step.
     package enum Decision: Equatable, Sendable {
@@ -24,6 +25,8 @@ package struct ExactSums: Sendable, Equatable {
     }
 
     package static let laneCountMax = 4096
+    /// A limit of good sense; docs/numerics.md tells what a lower r costs.
+    package static let resolutionBitsMin = 10
 
     package let laneCount: Int
     /// r, the bits below the remembered maximum.
@@ -32,17 +35,33 @@ package struct ExactSums: Sendable, Equatable {
     package let clampLimit: Float
     private let laneBits: Int
 
-    package init(laneCount: Int) {
+    /// - Parameter resolutionBits: as many as fit, if nothing else is said.
+    package init(laneCount: Int, resolutionBits: Int? = nil) {
+        let range = Self.resolutionBitsMin...Self.resolutionBitsMax(laneCount: laneCount)
+        let bits = resolutionBits ?? range.upperBound
         precondition(
-            (1...Self.laneCountMax).contains(laneCount),
-            "\(laneCount) lanes are outside 1...\(Self.laneCountMax)")
+            range.contains(bits), "\(bits) bits of resolution are outside \(range)")
         self.laneCount = laneCount
-        laneBits = laneCount == 1 ? 0 : Int.bitWidth - (laneCount - 1).leadingZeroBitCount
-        resolutionBits = min(24, 28 - laneBits)
+        self.resolutionBits = bits
+        laneBits = Self.laneBits(laneCount)
         // Rounding to nearest may round up (f32(2^28 - 1) is 2^28), and then V * L overflows.
         let exact = Int(Int32.max) / laneCount
         let rounded = Float(exact)
         clampLimit = Int(rounded) <= exact ? rounded : rounded.nextDown
+    }
+
+    /// min(24, 28 - k): the largest f32 rounds to a unit of its last place, or there are three bits
+    /// of headroom.
+    package static func resolutionBitsMax(laneCount: Int) -> Int {
+        min(24, 28 - laneBits(laneCount))
+    }
+
+    /// k = ceil(log2 V).
+    private static func laneBits(_ laneCount: Int) -> Int {
+        precondition(
+            (1...laneCountMax).contains(laneCount),
+            "\(laneCount) lanes are outside 1...\(laneCountMax)")
+        return laneCount == 1 ? 0 : Int.bitWidth - (laneCount - 1).leadingZeroBitCount
     }
 
     /// e: a lane rounds to multiples of 2^e.

@@ -52,7 +52,7 @@ package final class Replica: @unchecked Sendable {
                 frameSize: configuration.data.frameSize,
                 tokenCountMax: configuration.data.tokenCountMax,
                 vocabularyCount: surroundings.vocabularyCount))
-        rule = ExactSums(laneCount: configuration.lanes.count)
+        rule = configuration.exactSums
         let count = model.layout.elementCount
         parameters = FloatVector(count: count)
         keyParameters = FloatVector(count: count)

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Collectives
 import Datasets
 
 extension RunConfiguration {
@@ -7,6 +8,13 @@ extension RunConfiguration {
         SampleOrder(
             seed: UInt64(seed), clipCount: clipCount, laneCount: lanes.count,
             microbatchSize: lanes.microbatchSize)
+    }
+
+    /// How gradients of lanes become integers.
+    package var exactSums: ExactSums {
+        ExactSums(
+            laneCount: lanes.count,
+            resolutionBits: lanes.resolutionBits == 0 ? nil : lanes.resolutionBits)
     }
 
     /// Steps of the whole run: after the last one every clip was seen `epochCount` times.

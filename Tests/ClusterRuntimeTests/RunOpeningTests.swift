@@ -238,6 +238,33 @@ import Testing
         #expect(try refusal(.checkpointCorrupt).contains("\(path) is another state than"))
     }
 
+    /// Sums of another resolution are other sums.
+    @Test func aRunKeepsItsResolution() throws {
+        bench.configuration.lanes.resolutionBits = 18
+        let log = try bench.open()
+
+        bench.configuration.lanes.resolutionBits = 0
+        let text = try refusal(.runDirectoryRefused)
+        bench.configuration.lanes.resolutionBits = 18
+
+        #expect(text.contains("another configuration: lanes.resolutionBits: 18 -> 0."))
+        #expect(try bench.open() == log)
+    }
+
+    /// config.yaml as it was written before the key existed.
+    @Test func aRunWithoutTheKeyHasAllBitsThatFit() throws {
+        let log = try bench.open()
+        let path = bench.directory.configurationPath
+        let text = try String(contentsOfFile: path, encoding: .utf8)
+        let older = text.replacing("  resolutionBits: 0\n", with: "")
+        try older.write(toFile: path, atomically: true, encoding: .utf8)
+
+        #expect(older != text)
+        #expect(try bench.open() == log)
+        bench.configuration.lanes.resolutionBits = 18
+        #expect(try refusal(.runDirectoryRefused).contains("lanes.resolutionBits: 0 -> 18"))
+    }
+
     @Test func theDirectoryIsFreeAgainAfterARefusal() throws {
         try bench.open()
         bench.configuration.seed += 1

@@ -18,9 +18,42 @@ import Testing
         #expect(ExactSums(laneCount: laneCount).resolutionBits == bits)
     }
 
-    @Test(arguments: [1, 2, 3, 7, 8, 16, 100, 255, 256, 257, 512, 2048, 4096])
-    func aValueWithinTheExponentLimitIsNeverClamped(laneCount: Int) {
-        let rule = ExactSums(laneCount: laneCount)
+    /// A given resolution leaves the limit of a lane alone and widens the headroom.
+    @Test(arguments: [(8, 24, 4), (8, 18, 10), (8, 10, 18), (256, 20, 3), (1, 10, 21)])
+    func aGivenResolutionDecidesQuantumAndHeadroom(laneCount: Int, bits: Int, headroom: Int) {
+        let rule = ExactSums(laneCount: laneCount, resolutionBits: bits)
+
+        #expect(rule.resolutionBits == bits)
+        #expect(rule.clampLimit == ExactSums(laneCount: laneCount).clampLimit)
+        for remembered in 60...200 as ClosedRange<UInt8> {
+            #expect(rule.quantumExponent(remembered: remembered) == Int(remembered) - 126 - bits)
+            #expect(rule.exponentLimit(remembered: remembered) == remembered + UInt8(headroom))
+        }
+        // Never clamped from above: docs/numerics.md, proof 5.
+        #expect(rule.quantumExponent(remembered: 254) == 128 - bits)
+    }
+
+    @Test func aResolutionThatDoesNotFitIsRefused() async {
+        await #expect(processExitsWith: .failure) {
+            _ = ExactSums(laneCount: 256, resolutionBits: 21)
+        }
+        await #expect(processExitsWith: .failure) {
+            _ = ExactSums(laneCount: 1, resolutionBits: 9)
+        }
+    }
+
+    static let laneCounts = [1, 2, 3, 7, 8, 16, 100, 255, 256, 257, 512, 2048, 4096]
+
+    private static func rules(_ laneCounts: [Int]) -> [ExactSums] {
+        laneCounts.flatMap { lanes in
+            (ExactSums.resolutionBitsMin...ExactSums.resolutionBitsMax(laneCount: lanes)).map {
+                ExactSums(laneCount: lanes, resolutionBits: $0)
+            }
+        }
+    }
+
+    @Test(arguments: rules(laneCounts))
+    func aValueWithinTheExponentLimitIsNeverClamped(rule: ExactSums) {
         for remembered in 0...254 as ClosedRange<UInt8> {
             let limit = rule.exponentLimit(remembered: remembered)
             guard limit > 0 else { continue }
@@ -30,7 +63,7 @@ import Testing
                 Double(largest) * Double(rule.inverseQuantum(remembered: remembered))
             // docs/numerics.md: less than one unit above the limit, and only where V >= 256 is a
             // power of two; rounding to an integer then takes it to the limit.
-            let isExact = laneCount < 256 || laneCount & (laneCount - 1) != 0
+            let isExact = rule.laneCount < 256 || rule.laneCount & (rule.laneCount - 1) != 0
             #expect(scaled <= Double(rule.clampLimit) + (isExact ? 0 : 1))
         }
     }
@@ -43,8 +76,8 @@ import Testing
         #expect(decision == .skip)
     }
 
-    @Test func anOutlierCausesOneSecondAttemptThatFits() {
-        let rule = ExactSums(laneCount: 8)
+    @Test(arguments: rules([8, 256]))
+    func anOutlierCausesOneSecondAttemptThatFits(rule: ExactSums) {
         for remembered in 0...250 as ClosedRange<UInt8> {
             for maximum in 0...254 as ClosedRange<UInt8> {
                 switch rule.decide(scales: [remembered], maxima: [maximum], attempt: 1) {
@@ -75,9 +108,9 @@ import Testing
         #expect(remembered == [110, 95, 100, 120])
     }
 
-    @Test(arguments: [1, 2, 3, 7, 8, 16, 100, 256])
-    func theMeanOfAnyGroupingAndOrderEqualsTheOracle(laneCount: Int) {
-        let rule = ExactSums(laneCount: laneCount)
+    @Test(arguments: [1, 2, 3, 7, 8, 16, 100, 256], [0, 18, 10])
+    func theMeanOfAnyGroupingAndOrderEqualsTheOracle(laneCount: Int, bits: Int) {
+        let rule = ExactSums(laneCount: laneCount, resolutionBits: bits == 0 ? nil : bits)
         var generator = SeededGenerator(seed: UInt64(laneCount), purpose: .testing)
         let elementCount = 67
         let remembered: UInt8 = 121
@@ -89,6 +122,13 @@ import Testing
                 let scaled = lane[element] * rule.inverseQuantum(remembered: remembered)
                 return sum + Int64(scaled.rounded(.toNearestOrEven))
             }
+        }
+        // Proof 6 of docs/numerics.md: the mean is off by A 2^-r at most, A = 2^(121 - 127).
+        let quantum = Double(1 / rule.inverseQuantum(remembered: remembered))
+        for (element, sum) in oracle.enumerated() {
+            let exact = lanes.reduce(0) { $0 + Double($1[element]) }
+            let bound = Double(laneCount) * 0x1p-6 / Double(1 << rule.resolutionBits)
+            #expect(abs(Double(sum) * quantum - exact) <= bound)
         }
 
         for _ in 0..<12 {

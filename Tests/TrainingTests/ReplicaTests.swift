@@ -24,6 +24,17 @@ import Testing
         try hash(after: steps) { _ = try run.advance($0) }
     }
 
+    @Test func theResolutionIsThatOfTheConfiguration() throws {
+        var coarse = TinyRun()
+        coarse.configuration.lanes.resolutionBits = 12
+        let replica = coarse.replica()
+
+        #expect(run.replica().rule == ExactSums(laneCount: 3))
+        #expect(replica.rule == ExactSums(laneCount: 3, resolutionBits: 12))
+        for _ in 0..<6 { _ = try coarse.advance(replica) }
+        #expect(try replica.stateHash() != reference())
+    }
+
     @Test(arguments: [[2, 1, 0], [1, 2, 0], [0, 2, 1]])
     func theOrderOfTheLanesDoesNotMatter(_ order: [Int]) throws {
         let expected = try reference()

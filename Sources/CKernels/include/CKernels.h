@@ -8,6 +8,7 @@
 #include "exact_sums.h"
 #include "normalization.h"
 #include "optimizer.h"
+#include "packed_sums.h"
 #include "rounding.h"
 #include "rows.h"
 #include "shapes.h"

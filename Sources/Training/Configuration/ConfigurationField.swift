@@ -108,6 +108,9 @@ extension ConfigurationField {
             "lanes.microbatchSize", .integer(\.lanes.microbatchSize, 1...65536),
             "Clips per lane and step."),
         .init(
+            "lanes.resolutionBits", .integer(\.lanes.resolutionBits, 0...24),
+            "Bits of a gradient below the largest element of its tensor; 0 keeps all that fit."),
+        .init(
             "lanes.recomputation", .recomputation(\.lanes.recomputation),
             "What the backward pass computes again, to save memory; the result stays the same.",
             decidesResult: false),

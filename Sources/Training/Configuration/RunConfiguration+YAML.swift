@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Collectives
 import Foundation
 import Models
 import NeuralNetworks
@@ -135,6 +136,12 @@ extension RunConfiguration {
         }
         if data.directory.isEmpty {
             throw refuse("data.directory is missing; name the folder with annotations/ and videos/")
+        }
+        let bits = ExactSums.resolutionBitsMin...ExactSums.resolutionBitsMax(laneCount: lanes.count)
+        if lanes.resolutionBits != 0, !bits.contains(lanes.resolutionBits) {
+            throw refuse(
+                "lanes.resolutionBits is \(lanes.resolutionBits), must be 0 or "
+                    + "\(bits.lowerBound)...\(bits.upperBound) with lanes.count \(lanes.count)")
         }
         if !model.width.isMultiple(of: model.headCount) {
             throw refuse(

@@ -24,6 +24,8 @@ package struct RunConfiguration: Sendable, Equatable {
     package struct Lanes: Sendable, Equatable {
         package var count = 8
         package var microbatchSize = 8
+        /// 0: as many as fit.
+        package var resolutionBits = 0
         package var recomputation = Recomputation.none
     }
 

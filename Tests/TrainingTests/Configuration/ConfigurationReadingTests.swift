@@ -28,6 +28,7 @@ import Testing
             data: {directory: "a b: c", trainingSplit: labeled}
             lanes:
               count: 16
+              resolutionBits: 18
             optimizer:
               learningRate: 5e-4
             objectives:
@@ -38,6 +39,7 @@ import Testing
         #expect(configuration.data.directory == "a b: c")
         #expect(configuration.data.trainingSplit == "labeled")
         #expect(configuration.lanes.count == 16)
+        #expect(configuration.lanes.resolutionBits == 18)
         #expect(configuration.optimizer.learningRate == 5e-4)
         #expect(configuration.objectives.alignmentWeight == 0)
     }
@@ -74,6 +76,15 @@ import Testing
         Refusal(
             "lanes:\n  count: 4097\n",
             "run.yaml, line 2: lanes.count is 4097, must be a whole number 1...4096"),
+        Refusal(
+            "lanes:\n  resolutionBits: 25\n",
+            "run.yaml, line 2: lanes.resolutionBits is 25, must be a whole number 0...24"),
+        Refusal(
+            least + "lanes:\n  resolutionBits: 9\n",
+            "run.yaml: lanes.resolutionBits is 9, must be 0 or 10...24 with lanes.count 8"),
+        Refusal(
+            least + "lanes:\n  resolutionBits: 21\n  count: 256\n",
+            "run.yaml: lanes.resolutionBits is 21, must be 0 or 10...20 with lanes.count 256"),
         Refusal(
             "epochCount: 0\n",
             "run.yaml, line 1: epochCount is 0, must be a whole number 1...1000000"),
@@ -186,5 +197,9 @@ import Testing
         #expect(configuration.differences(from: configuration).isEmpty)
         configuration.lanes.recomputation = .layers
         #expect(configuration.differences(from: RunConfiguration()).count == 2)
+        configuration.lanes.resolutionBits = 18
+        #expect(
+            configuration.differences(from: RunConfiguration()).last
+                == "lanes.resolutionBits: 0 -> 18")
     }
 }
