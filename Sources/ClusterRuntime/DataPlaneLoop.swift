@@ -200,9 +200,10 @@ package final class DataPlaneLoop {
     private func send(_ outgoing: [TreeExchange.Outgoing], _ key: ExchangeKey) {
         guard let membership else { return }
         for part in outgoing {
+            let frame = ExchangeFrame(
+                run: shared.run, key: key, part: part.part, payload: part.payload)
             network.send(
-                ExchangeFrame(
-                    run: shared.run, key: key, part: part.part, payload: part.payload),
+                membership.isPacked(key) ? frame.packed() : frame,
                 to: membership.endpoint(of: part.targetRank))
         }
     }

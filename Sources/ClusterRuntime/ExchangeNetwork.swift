@@ -8,12 +8,15 @@ import Primitives
 final class ExchangeNetwork {
     /// Marks the frames of an exchange; requests have another.
     private static let marker: UInt8 = 1
+    /// TCP streams to every peer: one alone begins slowly, and a thread of libzmq serves it alone.
+    package static let streamsPerPeer = 2
 
     let endpoint: String
     private let context: MessagingContext
     private let shared: WorkerShared
     private let socket: Socket
-    private var peers: [String: Socket] = [:]
+    /// Per endpoint, as many streams.
+    private var peers: [String: [Socket]] = [:]
 
     init(
         _ host: String, _ context: MessagingContext, _ shared: WorkerShared
@@ -21,7 +24,7 @@ final class ExchangeNetwork {
         self.context = context
         self.shared = shared
         let payloadBytesMax = max(
-            ChunkPlan.chunkElementsMax * MemoryLayout<Int32>.size, shared.reportBytesMax)
+            PackedSums.bytesMax(elementCount: ChunkPlan.chunkElementsMax), shared.reportBytesMax)
         socket = try Socket(
             .router, context, messageBytesMax: payloadBytesMax + ExchangeFrame.headerBytes)
         endpoint = try socket.bind("tcp://\(host):0")
@@ -34,9 +37,12 @@ final class ExchangeNetwork {
         peers = peers.filter { endpoints.contains($0.key) }
         for endpoint in endpoints where peers[endpoint] == nil {
             do {
-                let peer = try Socket(.dealer(identity: []), context, messageBytesMax: 1 << 20)
-                try peer.connect(endpoint)
-                peers[endpoint] = peer
+                peers[endpoint] = try (0..<Self.streamsPerPeer).map { _ in
+                    let stream = try Socket(
+                        .dealer(identity: []), context, messageBytesMax: 1 << 20)
+                    try stream.connect(endpoint)
+                    return stream
+                }
             } catch {
                 shared.logger.error("\(error)")
             }
@@ -45,7 +51,8 @@ final class ExchangeNetwork {
 
     func send(_ frame: ExchangeFrame, to endpoint: String) {
         do {
-            _ = try peers[endpoint]?.send(
+            guard let streams = peers[endpoint] else { return }
+            _ = try streams[frame.chunk % streams.count].send(
                 [[Self.marker], frame.encodeHeader()], frame.payload)
         } catch {
             shared.logger.error("\(error)")

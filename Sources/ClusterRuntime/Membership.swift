@@ -14,14 +14,18 @@ final class Membership {
     private let own: WorkerMemory
     private let tensors: [Range<Int>]
     private let chunks: ChunkPlan
-    private let schedule: ExchangeSchedule
+    private let schedules: [ExchangeSchedule.Shape: ExchangeSchedule]
+    private let machineCount: Int
+    private var tuning: ExchangeTuning
     private let machine: MachineMap
     let canSpin: Bool
 
     private var exchanges: [ExchangeKey: TreeExchange] = [:]
     private var lastCompleted: AccumulationKey
     /// The scales of the exchange to which all own lanes have come.
-    private var started: (key: ExchangeKey, scales: [UInt8])?
+    private var started: (key: ExchangeKey, scales: [UInt8], at: ContinuousClock.Instant)?
+    /// Of the step before, from the last own lane to the end.
+    private var lastMicroseconds: UInt32 = 0
     /// The exchange whose lanes are being computed.
     private var opened: (key: ExchangeKey, expectation: Int, readiness: ChunkReadiness)?
     /// Tensors that have become final before the exchange was opened.
@@ -38,10 +42,18 @@ final class Membership {
         own = resources.memory
         tensors = resources.tensors
         chunks = ChunkPlan(elementCount: shared.elementCount, worldSize: plan.members.count)
-        schedule = ExchangeSchedule(
-            shape: .direct, chunkCount: chunks.chunkCount, machineOfRank: plan.machineOfRank)
+        let (chunkCount, machines) = (chunks.chunkCount, plan.machineOfRank)
+        func schedule(_ shape: ExchangeSchedule.Shape) -> ExchangeSchedule {
+            ExchangeSchedule(shape: shape, chunkCount: chunkCount, machineOfRank: machines)
+        }
+        schedules = Dictionary(
+            uniqueKeysWithValues: ExchangeSchedule.Shape.allCases.map { ($0, schedule($0)) })
+        machineCount = Set(machines).count
+        tuning = ExchangeTuning(machineCount: machineCount, base: plan.base)
+        // Who gathers what on a machine does not depend on the shape.
         machine = try MachineMap(
-            rank: rank, schedule: schedule, chunks: chunks, neighbours: segments, own: own)
+            rank: rank, schedule: schedule(.direct), chunks: chunks, neighbours: segments,
+            own: own)
         canSpin =
             !segments.isEmpty && segments.count < ProcessInfo.processInfo.activeProcessorCount
         lastCompleted = AccumulationKey(step: plan.base, attempt: 2)
@@ -50,7 +62,12 @@ final class Membership {
     var generation: Generation { plan.generation }
 
     /// No other machine takes part.
-    var isWithinMachine: Bool { schedule.machines.count == 1 }
+    var isWithinMachine: Bool { machineCount == 1 }
+
+    /// Whether sums of this exchange are packed for the network.
+    func isPacked(_ key: ExchangeKey) -> Bool {
+        tuning.choice(for: key.accumulation.step).isPacked
+    }
 
     /// All own lanes have come to the exchange in flight.
     var isStarted: Bool { started != nil }
@@ -69,6 +86,10 @@ final class Membership {
 
     private func exchange(_ key: ExchangeKey) -> TreeExchange {
         if let known = exchanges[key] { return known }
+        let shape = tuning.choice(for: key.accumulation.step).shape
+        guard let schedule = schedules[shape] else {
+            preconditionFailure("no schedule of shape \(shape)")
+        }
         let exchange = TreeExchange(
             rank: rank, chunks: chunks, schedule: schedule, memory: memory(key),
             tensorCount: shared.tensorCount)
@@ -114,16 +135,17 @@ final class Membership {
         _ key: ExchangeKey, _ contribution: LaneAccumulator.Contribution
     ) -> [TreeExchange.Outgoing] {
         guard key.generation == generation, isAhead(key.accumulation) else { return [] }
-        started = (key, contribution.scales)
+        started = (key, contribution.scales, .now)
         opened = nil
         hasAnnounced = true
-        return exchange(key).contribute(contribution)
+        return exchange(key).contribute(contribution, lastMicroseconds: lastMicroseconds)
     }
 
     // MARK: - The others
 
     func accept(_ frame: ExchangeFrame) -> TreeExchange.AcceptOutcome {
-        let outcome = exchange(frame.key).accept(frame.part, payload: frame.payload)
+        let outcome = exchange(frame.key).accept(
+            frame.part, payload: frame.payload, frame.encoding)
         hasAnnounced = true
         finishIfComplete(frame.key)
         return outcome
@@ -151,6 +173,9 @@ final class Membership {
         else { return }
         exchanges[key] = nil
         self.started = nil
+        tuning.note(exchange.lastMicroseconds, step: Step(key.accumulation.step.number - 1))
+        lastMicroseconds = UInt32(
+            clamping: max(1, Int((ContinuousClock.now - started.at) / .microseconds(1))))
         lastCompleted = key.accumulation
         let outcome: WorkerCore.ExchangeOutcome
         do {

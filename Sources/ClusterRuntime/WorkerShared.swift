@@ -56,7 +56,7 @@ package final class WorkerShared: Sendable {
         elementCount = sizes.elementCount
         tensorCount = sizes.tensorCount
         reportBytesMax =
-            8 + tensorCount + rule.laneCount * (8 + sizes.laneReportBytesMax)
+            12 + tensorCount + rule.laneCount * (8 + sizes.laneReportBytesMax)
         self.logger = logger
         self.events = events
     }
@@ -77,7 +77,9 @@ package final class WorkerShared: Sendable {
         }
     }
 
-    package func reduced(_ step: Step) -> ReducedStep? { state.withLock { $0.reduced[step]?.result } }
+    package func reduced(_ step: Step) -> ReducedStep? {
+        state.withLock { $0.reduced[step]?.result }
+    }
 
     /// Three: the one for a joiner, and the next checkpoint while the last is being fetched.
     func keep(snapshot: [UInt8], of step: Step) {

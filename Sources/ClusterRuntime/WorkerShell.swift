@@ -86,7 +86,8 @@ final class WorkerShell {
 
     private let options: WorkerOptions
     private let logger: Logger
-    private let context = MessagingContext()
+    /// A thread per stream to a peer.
+    private let context = MessagingContext(ioThreadCount: ExchangeNetwork.streamsPerPeer)
     private let control: Socket
     private let events: Mailbox<WorkerCore.Event>
     private let environment = EnvironmentSlot()

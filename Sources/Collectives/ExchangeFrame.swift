@@ -15,8 +15,8 @@ package struct ExchangeKey: Hashable, Sendable {
 
 /// One frame of the data plane: who sends what to whom, in which all-reduce.
 ///
-/// Header (38 bytes): run 8, generation 8, step 8, attempt 1, phase 1, source rank 4, chunk 4,
-/// CRC-32C 4 over header and payload. The payload travels beside it and is never copied; a
+/// Header (39 bytes): run 8, generation 8, step 8, attempt 1, phase 1, encoding 1, source rank 4,
+/// chunk 4, CRC-32C 4 over header and payload. The payload travels beside it and is never copied; a
 /// corrupted one never reaches a sum.
 package struct ExchangeFrame {
     package enum Phase: UInt8, Sendable {
@@ -28,24 +28,48 @@ package struct ExchangeFrame {
         case reports = 3
     }
 
+    /// How sums are written. Reports are always plain.
+    package enum Encoding: UInt8, Sendable {
+        /// int32, little-endian.
+        case plain = 0
+        /// `PackedSums`.
+        case packed = 1
+    }
+
     package let run: RunID
     package let key: ExchangeKey
     package let phase: Phase
     package let sourceRank: Int
     package let chunk: Int
+    package let encoding: Encoding
     package let payload: SharedBytes
 
-    package static let headerBytes = 38
+    package static let headerBytes = 39
 
     package init(
         run: RunID, key: ExchangeKey, part: TreeExchange.Part, payload: SharedBytes
+    ) {
+        self.init(run: run, key: key, part: part, .plain, payload)
+    }
+
+    private init(
+        run: RunID, key: ExchangeKey, part: TreeExchange.Part, _ encoding: Encoding,
+        _ payload: SharedBytes
     ) {
         self.run = run
         self.key = key
         phase = part.phase
         sourceRank = part.sourceRank
         chunk = part.chunk
+        self.encoding = encoding
         self.payload = payload
+    }
+
+    /// The same with packed sums.
+    package func packed() -> ExchangeFrame {
+        guard phase != .reports, encoding == .plain else { return self }
+        return ExchangeFrame(
+            run: run, key: key, part: part, .packed, PackedSums.pack(payload))
     }
 
     package var part: TreeExchange.Part {
@@ -71,6 +95,7 @@ package struct ExchangeFrame {
         key = ExchangeKey(
             generation: generation, accumulation: AccumulationKey(step: step, attempt: attempt))
         let rawPhase = try reader.read(UInt8.self, "phase")
+        let rawEncoding = try reader.read(UInt8.self, "encoding")
         sourceRank = Int(try reader.read(UInt32.self, "source rank"))
         chunk = Int(try reader.read(UInt32.self, "chunk"))
         let checksum = try reader.read(UInt32.self, "checksum")
@@ -80,10 +105,14 @@ package struct ExchangeFrame {
             throw MalformedBytes(field: "phase", offset: 25, rule: "\(rawPhase) is no phase")
         }
         self.phase = phase
+        guard let encoding = Encoding(rawValue: rawEncoding) else {
+            throw MalformedBytes(field: "encoding", offset: 26, rule: "\(rawEncoding) is none")
+        }
+        self.encoding = encoding
         var writer = ByteWriter(reservingBytes: Self.headerBytes)
         writeIdentity(to: &writer)
         guard Self.checksum(of: writer.bytes, payload) == checksum else {
-            throw MalformedBytes(field: "checksum", offset: 34, rule: "the frame is corrupted")
+            throw MalformedBytes(field: "checksum", offset: 35, rule: "the frame is corrupted")
         }
     }
 
@@ -93,6 +122,7 @@ package struct ExchangeFrame {
         writer.write(key.accumulation.step.number)
         writer.write(UInt8(truncatingIfNeeded: key.accumulation.attempt))
         writer.write(phase.rawValue)
+        writer.write(encoding.rawValue)
         writer.write(UInt32(truncatingIfNeeded: sourceRank))
         writer.write(UInt32(truncatingIfNeeded: chunk))
     }

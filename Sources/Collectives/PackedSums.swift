@@ -37,6 +37,14 @@ package enum PackedSums {
         return accord_pack_int32(sums.baseAddress, sums.count, packed.baseAddress)
     }
 
+    /// Packs plain sums into memory of their own.
+    package static func pack(_ sums: SharedBytes) -> SharedBytes {
+        let elements = sums.bytes.assumingMemoryBound(to: Int32.self)
+        let block = ByteBlock(count: bytesMax(elementCount: elements.count))
+        let count = pack(elements, into: block.memory)
+        return SharedBytes(UnsafeRawBufferPointer(rebasing: block.memory[..<count]), owner: block)
+    }
+
     /// Overwrites the target with the sums.
     ///
     /// - Throws: when the bytes are not exactly as many packed sums; the target is then as before.

@@ -138,12 +138,20 @@ package final class TreeExchange {
     }
 
     /// The own lanes are complete everywhere.
-    package func contribute(_ contribution: LaneAccumulator.Contribution) -> [Outgoing] {
+    ///
+    /// - Parameter lastMicroseconds: how long the exchange of the step before has taken here, from
+    ///   this call to its end; 0 = there was none.
+    package func contribute(
+        _ contribution: LaneAccumulator.Contribution, lastMicroseconds: UInt32 = 0
+    ) -> [Outgoing] {
         contribute(0..<chunks.chunkCount)
         guard !reports.has(rank) else { return [] }
-        let encoded = RankReports.encode(contribution)
+        let report = RankReports.Report(
+            maxima: contribution.maxima, lanes: contribution.reports,
+            lastMicroseconds: lastMicroseconds)
+        let encoded = report.encode()
         memory.publish(reports: encoded)
-        reports.insert(rank, maxima: contribution.maxima, contribution.reports)
+        reports.insert(rank, report)
         let payload = SharedBytes(encoded)
         let part = Part(phase: .reports, sourceRank: rank, chunk: 0)
         return (0..<schedule.worldSize).filter { schedule.machine(of: $0) != machine }
@@ -211,73 +219,110 @@ package final class TreeExchange {
 
     // MARK: - What other machines bring
 
-    package func accept(_ part: Part, payload: SharedBytes) -> AcceptOutcome {
+    package func accept(
+        _ part: Part, payload: SharedBytes, _ encoding: ExchangeFrame.Encoding = .plain
+    ) -> AcceptOutcome {
         guard (0..<schedule.worldSize).contains(part.sourceRank),
             schedule.machine(of: part.sourceRank) != machine
         else {
             return .malformed("rank \(part.sourceRank) is on no other machine of this world")
         }
         guard !accepted.contains(part) else { return .duplicate }
-        switch part.phase {
-        case .reports: return acceptReports(part, payload)
-        case .partial: return acceptPartial(part, payload)
-        case .total: return acceptTotal(part, payload)
-        }
-    }
-
-    private func acceptReports(_ part: Part, _ payload: SharedBytes) -> AcceptOutcome {
         do {
-            try reports.insert(part.sourceRank, encoded: Array(payload.bytes))
-            accepted.insert(part)
-            return .accepted([])
+            switch part.phase {
+            case .reports: return try acceptReports(part, payload)
+            case .partial: return try acceptPartial(part, payload, encoding)
+            case .total: return try acceptTotal(part, payload, encoding)
+            }
         } catch {
-            return .malformed("reports of rank \(part.sourceRank): \(error)")
+            return .malformed("\(part.phase) of rank \(part.sourceRank): \(error)")
         }
     }
 
-    private func acceptPartial(_ part: Part, _ payload: SharedBytes) -> AcceptOutcome {
+    private func acceptReports(
+        _ part: Part, _ payload: SharedBytes
+    ) throws(MalformedBytes) -> AcceptOutcome {
+        try reports.insert(part.sourceRank, encoded: Array(payload.bytes))
+        accepted.insert(part)
+        return .accepted([])
+    }
+
+    private func acceptPartial(
+        _ part: Part, _ payload: SharedBytes, _ encoding: ExchangeFrame.Encoding
+    ) throws(MalformedBytes) -> AcceptOutcome {
         let source = schedule.machine(of: part.sourceRank)
         guard gatherings[part.chunk] != nil,
             schedule.children(of: machine, chunk: part.chunk).contains(source)
         else {
             return .malformed("no partial sum of chunk \(part.chunk) comes from there")
         }
-        if let fault = fault(part, payload, source) { return .malformed(fault) }
+        if let fault = fault(part, source) { return .malformed(fault) }
+        if gatherings[part.chunk]?.hasLocalSum == true {
+            switch encoding {
+            case .plain:
+                try requireSize(payload, part.chunk)
+                add([gatheredBytes(part.chunk), payload], to: part.chunk)
+            case .packed:
+                try PackedSums.add(payload.bytes, to: gathered(part.chunk))
+            }
+        } else {
+            gatherings[part.chunk]?.held.append(try plain(payload, encoding, part.chunk))
+        }
         accepted.insert(part)
         gatherings[part.chunk]?.missingChildren -= 1
-        if gatherings[part.chunk]?.hasLocalSum == true {
-            add([gatheredBytes(part.chunk), payload], to: part.chunk)
-        } else {
-            gatherings[part.chunk]?.held.append(payload)
-        }
         return .accepted(passOn(part.chunk))
     }
 
-    private func acceptTotal(_ part: Part, _ payload: SharedBytes) -> AcceptOutcome {
+    private func acceptTotal(
+        _ part: Part, _ payload: SharedBytes, _ encoding: ExchangeFrame.Encoding
+    ) throws(MalformedBytes) -> AcceptOutcome {
         let source = schedule.machine(of: part.sourceRank)
         guard gatherings[part.chunk]?.isPartialSent == true,
             schedule.parent(of: machine, chunk: part.chunk) == source
         else {
             return .malformed("no total of chunk \(part.chunk) is due from there")
         }
-        if let fault = fault(part, payload, source) { return .malformed(fault) }
+        if let fault = fault(part, source) { return .malformed(fault) }
+        switch encoding {
+        case .plain:
+            try requireSize(payload, part.chunk)
+            UnsafeMutableRawBufferPointer(gathered(part.chunk)).copyBytes(from: payload.bytes)
+        case .packed:
+            try PackedSums.unpack(payload.bytes, into: gathered(part.chunk))
+        }
         accepted.insert(part)
-        UnsafeMutableRawBufferPointer(
-            start: memory.gathered + chunks.elements(of: part.chunk).lowerBound,
-            count: payload.count
-        ).copyBytes(from: payload.bytes)
         return .accepted(finish(part.chunk))
     }
 
-    private func fault(_ part: Part, _ payload: SharedBytes, _ source: Int) -> String? {
-        let expected = chunks.elements(of: part.chunk).count * MemoryLayout<Int32>.size
-        if part.sourceRank != schedule.gatherer(of: part.chunk, on: source) {
-            return "rank \(part.sourceRank) does not gather chunk \(part.chunk)"
+    private func fault(_ part: Part, _ source: Int) -> String? {
+        part.sourceRank == schedule.gatherer(of: part.chunk, on: source)
+            ? nil : "rank \(part.sourceRank) does not gather chunk \(part.chunk)"
+    }
+
+    private func requireSize(_ payload: SharedBytes, _ chunk: Int) throws(MalformedBytes) {
+        let expected = chunks.elements(of: chunk).count * MemoryLayout<Int32>.size
+        guard payload.count == expected else {
+            throw MalformedBytes(
+                field: "chunk \(chunk)", offset: 0,
+                rule: "\(payload.count) bytes, not \(expected)")
         }
-        if payload.count != expected {
-            return "chunk \(part.chunk) has \(payload.count) bytes, not \(expected)"
+    }
+
+    /// What has to wait for the local sum is unpacked at once: only then is it known to be sound.
+    private func plain(
+        _ payload: SharedBytes, _ encoding: ExchangeFrame.Encoding, _ chunk: Int
+    ) throws(MalformedBytes) -> SharedBytes {
+        switch encoding {
+        case .plain:
+            try requireSize(payload, chunk)
+            return payload
+        case .packed:
+            let block = ByteBlock(
+                count: chunks.elements(of: chunk).count * MemoryLayout<Int32>.size)
+            try PackedSums.unpack(
+                payload.bytes, into: block.memory.bindMemory(to: Int32.self))
+            return SharedBytes(UnsafeRawBufferPointer(block.memory), owner: block)
         }
-        return nil
     }
 
     // MARK: - Sums
@@ -336,6 +381,12 @@ package final class TreeExchange {
             chunks.elementCount >= Self.streamedElementsMin)
     }
 
+    private func gathered(_ chunk: Int) -> UnsafeMutableBufferPointer<Int32> {
+        let range = chunks.elements(of: chunk)
+        return UnsafeMutableBufferPointer(
+            start: memory.gathered + range.lowerBound, count: range.count)
+    }
+
     private func accumulatorBytes(_ rank: Int, _ chunk: Int) -> SharedBytes {
         bytes(memory.accumulator(of: rank), chunk)
     }
@@ -353,6 +404,9 @@ package final class TreeExchange {
     }
 
     // MARK: - Result
+
+    /// By rank, how long the exchange of the step before has taken.
+    package var lastMicroseconds: [UInt32] { reports.lastMicroseconds }
 
     /// - Parameter laneCount: every lane below it must have been reported exactly once.
     package func result(laneCount: Int) throws(LaneMismatch) -> Result {

@@ -14,20 +14,20 @@ package struct SharedBytes {
 
     /// A copy of an array.
     package init(_ array: [UInt8]) {
-        let block = Block(array)
+        let block = ByteBlock(count: array.count)
+        block.memory.copyBytes(from: array)
         self.init(UnsafeRawBufferPointer(block.memory), owner: block)
     }
 
     package var count: Int { bytes.count }
 }
 
-private final class Block {
-    let memory: UnsafeMutableRawBufferPointer
+/// Memory that lives as long as the object. Isolation: whoever makes it fills it, then all read.
+package final class ByteBlock {
+    package let memory: UnsafeMutableRawBufferPointer
 
-    init(_ array: [UInt8]) {
-        memory = .allocate(byteCount: array.count, alignment: 16)
-        memory.copyBytes(from: array)
-    }
+    /// With whatever is in it.
+    package init(count: Int) { memory = .allocate(byteCount: count, alignment: 64) }
 
     deinit { memory.deallocate() }
 }

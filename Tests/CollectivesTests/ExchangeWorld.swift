@@ -121,7 +121,11 @@ struct ExchangeWorld {
         let frame =
             generator.nextBool(probability: 0.2) ? inFlight[index] : inFlight.remove(at: index)
         frameCount += 1
-        switch exchanges[frame.targetRank].accept(frame.part, payload: frame.payload) {
+        let isPacked = frame.part.phase != .reports && generator.nextBool(probability: 0.4)
+        let outcome = exchanges[frame.targetRank].accept(
+            frame.part, payload: isPacked ? PackedSums.pack(frame.payload) : frame.payload,
+            isPacked ? .packed : .plain)
+        switch outcome {
         case .accepted(let more): inFlight += more
         case .duplicate: duplicateCount += 1
         case .malformed(let reason): Issue.record("\(frame.part): \(reason)")

@@ -33,6 +33,20 @@ import Testing
         #expect(frame.encodeHeader().count == ExchangeFrame.headerBytes)
     }
 
+    @Test func aPackedFrameSaysSoAndUnpacksToThePlainOne() throws {
+        let packed = frame().packed()
+        let decoded = try decode(packed.encodeHeader(), Array(packed.payload.bytes))
+        var sums: [Int32] = [0]
+        try sums.withUnsafeMutableBufferPointer {
+            try PackedSums.unpack(decoded.payload.bytes, into: $0)
+        }
+
+        #expect(decoded.encoding == .packed)
+        #expect(decoded.part == frame().part)
+        // 1, 2, 3, 4 in the order of their bytes.
+        #expect(sums == [0x0403_0201])
+    }
+
     @Test func everyFlippedBitIsNoticed() {
         let header = frame().encodeHeader()
         for position in 0..<header.count + Self.payload.count {

@@ -46,6 +46,13 @@ import Testing
         let exchange = try exchange()
         let two = [UInt8](repeating: 0, count: 8)
         // Chunks 0 and 2 have their root here; rank 0 gathers 0 and 1.
+        // Packed sums of the right size whose width is none.
+        let width33 = TreeExchange.Part(phase: .partial, sourceRank: 2, chunk: 0)
+        let outcome = exchange.accept(width33, payload: SharedBytes([33] + two), .packed)
+        guard case .malformed = outcome else {
+            Issue.record("a width of 33 bits was not refused")
+            return
+        }
         let refused: [(phase: ExchangeFrame.Phase, source: Int, chunk: Int, bytes: [UInt8])] = [
             (.partial, 3, 0, two), (.partial, -1, 0, two),
             // From here.
