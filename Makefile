@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test check format bench bench-step bench-all-reduce clean
+.PHONY: help setup build demo test check format bench bench-step bench-all-reduce loss-curves clean
 
 # Headers of the C libraries, and the tools that find them. SQLite belongs to the run's ledger.
 PACKAGES := git pkg-config binutils g++ libopenblas-dev libdnnl-dev libzmq3-dev libsqlite3-dev \
@@ -123,6 +123,14 @@ bench-all-reduce: setup ## Measure the exchange of sums; PYTHON with torch: gloo
 	            Benchmarks/Peers/gloo_all_reduce.py 2> /dev/null
 	    fi
 	done
+
+loss-curves: build ## Draw the losses of exact, f32 and bf16 runs again; five minutes.
+	@swift build $(FLAGS) --product benchmarks
+	if [[ ! -f $(DEMO)/clips/vocab.txt ]]; then
+	    $(ACCORD) synthesize --clips 1400 --out $(DEMO)/clips
+	fi
+	.build/release/benchmarks loss-curves > build/loss-curves.csv
+	$(PYTHON) Benchmarks/Plots/loss_curves.py build/loss-curves.csv docs/figures/loss-curves.svg
 
 clean: ## Remove everything that was built, synthesised and trained here.
 	@rm -rf .build build

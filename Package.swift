@@ -117,10 +117,10 @@ let package = Package(
             name: "benchmarks",
             dependencies: [
                 "Primitives", "Tensors", "Collectives", "Autograd", "Optimizers",
-                "NeuralNetworks", "Models", "Objectives", "Training", "Messaging",
-                "ClusterProtocol", "ClusterRuntime", argumentParser, logging,
+                "NeuralNetworks", "Models", "Objectives", "Training", "Messaging", "Datasets",
+                "Tokenization", "ClusterProtocol", "ClusterRuntime", argumentParser, logging,
             ],
-            path: "Benchmarks", exclude: ["Peers"], swiftSettings: strict),
+            path: "Benchmarks", exclude: ["Peers", "Plots"], swiftSettings: strict),
 
         // Tests
         tests(of: "Primitives"),
