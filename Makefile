@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test check format bench bench-step bench-all-reduce clean
+.PHONY: help setup build demo test check format bench bench-step bench-all-reduce loss-curves clean
 
 # Headers of the C libraries, and the tools that find them. SQLite belongs to the run's ledger.
 PACKAGES := git pkg-config binutils g++ libopenblas-dev libdnnl-dev libzmq3-dev libsqlite3-dev \
@@ -140,6 +140,14 @@ bench-all-reduce: setup build/limits/memory_limit build/limits/tcp_limit ## Meas
 	    echo "make bench-all-reduce: no mpicc and mpirun: no Open MPI beside the figures" >&2
 	fi
 	.build/release/benchmarks all-reduce --limits build/limits "$${peers[@]}" $(OPTIONS)
+
+loss-curves: build ## Draw the losses of exact, f32 and bf16 runs again; five minutes.
+	@swift build $(FLAGS) --product benchmarks
+	if [[ ! -f $(DEMO)/clips/vocab.txt ]]; then
+	    $(ACCORD) synthesize --clips 1400 --out $(DEMO)/clips
+	fi
+	.build/release/benchmarks loss-curves > build/loss-curves.csv
+	$(PYTHON) Benchmarks/Plots/loss_curves.py build/loss-curves.csv docs/figures/loss-curves.svg
 
 clean: ## Remove everything that was built, synthesised and trained here.
 	@rm -rf .build build

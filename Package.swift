@@ -120,10 +120,11 @@ let package = Package(
             name: "benchmarks",
             dependencies: [
                 "Primitives", "Tensors", "Collectives", "Autograd", "Optimizers",
-                "NeuralNetworks", "Models", "Objectives", "Training", "Messaging",
-                "SharedMemory", "ClusterProtocol", "ClusterRuntime", argumentParser, logging,
+                "NeuralNetworks", "Models", "Objectives", "Training", "Messaging", "Datasets",
+                "Tokenization", "SharedMemory", "ClusterProtocol", "ClusterRuntime",
+                argumentParser, logging,
             ],
-            path: "Benchmarks", exclude: ["Limits", "Peers"], swiftSettings: strict),
+            path: "Benchmarks", exclude: ["Limits", "Peers", "Plots"], swiftSettings: strict),
 
         // Tests
         tests(of: "Primitives"),

@@ -9,7 +9,10 @@ struct BenchmarkCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "benchmarks",
         abstract: "Measure parts of Accord beside the limits of this machine.",
-        subcommands: [StepCommand.self, AllReduceCommand.self, AllReduceRankCommand.self])
+        subcommands: [
+            StepCommand.self, AllReduceCommand.self, AllReduceRankCommand.self,
+            LossCurvesCommand.self,
+        ])
 }
 
 struct StepCommand: ParsableCommand {

@@ -11,9 +11,13 @@ import Tensors
 /// The mean gradient never exists as a whole: each pass makes it again, a piece at a time, which
 /// stays in the cache. Determinism: neither pass depends on the number of threads.
 package struct GradientApplication: Sendable {
-    private let sums: IntVector
-    /// Per tensor, what turns a sum into the mean gradient.
-    private let factors: [Float]
+    private enum Source {
+        /// With what turns a sum into the mean gradient, per tensor.
+        case sums(IntVector, factors: [Float])
+        case mean(FloatVector)
+    }
+
+    private let source: Source
     private let layout: ParameterLayout
     private let threadCount: Int
     private let pieces: GradientNorm
@@ -26,8 +30,20 @@ package struct GradientApplication: Sendable {
         precondition(
             sums.count == layout.elementCount && scales.count == layout.entries.count,
             "\(sums.count) sums of \(scales.count) tensors for \(layout.elementCount) elements")
-        self.sums = sums
-        factors = scales.map { rule.meanFactor(remembered: $0) }
+        let factors = scales.map { rule.meanFactor(remembered: $0) }
+        self.init(.sums(sums, factors: factors), layout, threadCount)
+    }
+
+    /// For a mean gradient that was made without integer sums.
+    init(meanGradient: FloatVector, layout: ParameterLayout, threadCount: Int) {
+        precondition(
+            meanGradient.count == layout.elementCount,
+            "a gradient of \(meanGradient.count) elements for \(layout.elementCount)")
+        self.init(.mean(meanGradient), layout, threadCount)
+    }
+
+    private init(_ source: Source, _ layout: ParameterLayout, _ threadCount: Int) {
+        self.source = source
         self.layout = layout
         self.threadCount = threadCount
         pieces = GradientNorm(elementCount: layout.elementCount)
@@ -66,12 +82,17 @@ package struct GradientApplication: Sendable {
     /// The mean gradient of some elements; zero between the tensors.
     private func fill(_ gradient: UnsafeMutablePointer<Float>, _ range: Range<Int>) {
         gradient.update(repeating: 0, count: range.count)
-        for (entry, factor) in zip(layout.entries, factors) {
+        for (tensor, entry) in layout.entries.enumerated() {
             let part = entry.range.clamped(to: range)
             guard !part.isEmpty else { continue }
-            accord_dequantise(
-                sums.pointer + part.lowerBound, gradient + (part.lowerBound - range.lowerBound),
-                part.count, factor)
+            let target = gradient + (part.lowerBound - range.lowerBound)
+            switch source {
+            case .sums(let sums, let factors):
+                accord_dequantise(
+                    sums.pointer + part.lowerBound, target, part.count, factors[tensor])
+            case .mean(let mean):
+                target.update(from: mean.pointer + part.lowerBound, count: part.count)
+            }
         }
     }
 }

@@ -122,28 +122,40 @@ package final class Replica: @unchecked Sendable {
         accumulator: LaneAccumulator
     ) -> Bool {
         guard let lane = accumulator.open(lane: microbatch.lane, key: key) else { return false }
+        let report = computeLane(microbatch, arena: arena) { parameter, gradient, elements in
+            lane.add(gradient.data, tensor: parameter.index, elements: elements)
+        }
+        return lane.close(report: report)
+    }
+
+    /// Runs one lane and gives its gradient to the sink, each element once at most.
+    ///
+    /// - Returns: the encoded lane report.
+    package func computeLane(
+        _ microbatch: Microbatch, arena: Arena, _ sink: @escaping ParameterSink
+    ) -> [UInt8] {
         let computation = LaneComputation(
             configuration: configuration, model: model, parameters: laneParameters,
             keyParameters: laneKeyParameters, textBank: textBank, videoBank: videoBank,
             maskedLanguage: maskedLanguage)
-        let report = computation.run(microbatch, arena) { parameter, gradient, elements in
-            lane.add(gradient.data, tensor: parameter.index, elements: elements)
-        }
-        return lane.close(report: report.encode())
+        return computation.run(microbatch, arena, sink).encode()
     }
 
     /// Applies the complete result of a step; every replica does it alike.
     ///
     /// A skipped step changes nothing but `appliedStep`.
+    /// - Parameter meanGradient: stands in for the integer sums, to measure what they do to a run.
     /// - Throws: when the result, which may come from a peer, is not one; nothing has changed then.
-    package func apply(_ reduced: ReducedStep) throws(MalformedBytes) -> StepSummary {
+    package func apply(
+        _ reduced: ReducedStep, meanGradient: FloatVector? = nil
+    ) throws(MalformedBytes) -> StepSummary {
         let commits = try decide(reduced)
         let reports = try decodeReports(reduced.reports)
         var summary = summarise(reports)
         summary.step = reduced.step.number
         summary.skipped = !commits
         if commits {
-            update(reduced, &summary)
+            update(reduced, meanGradient, &summary)
             textBank.enqueue(reports.flatMap(\.textKeys), step: reduced.step)
             videoBank.enqueue(reports.flatMap(\.videoKeys), step: reduced.step)
         }
@@ -201,10 +213,17 @@ package final class Replica: @unchecked Sendable {
     }
 
     /// Parameters, moments, key encoder and rounded copies.
-    private func update(_ reduced: ReducedStep, _ summary: inout StepSummary) {
-        let application = GradientApplication(
-            sums: reduced.sums, scales: reduced.scales, rule: rule, layout: model.layout,
-            threadCount: threadCount)
+    private func update(
+        _ reduced: ReducedStep, _ meanGradient: FloatVector?, _ summary: inout StepSummary
+    ) {
+        let application =
+            meanGradient.map {
+                GradientApplication(
+                    meanGradient: $0, layout: model.layout, threadCount: threadCount)
+            }
+            ?? GradientApplication(
+                sums: reduced.sums, scales: reduced.scales, rule: rule, layout: model.layout,
+                threadCount: threadCount)
         let norm = application.norm()
         let largest = Double(configuration.optimizer.gradientNormMax)
         updateCount += 1

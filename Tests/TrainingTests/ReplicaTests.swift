@@ -3,6 +3,7 @@ import Collectives
 import Datasets
 import Foundation
 import Hashing
+import Models
 import Objectives
 import Primitives
 import Tensors
@@ -33,6 +34,29 @@ import Testing
         #expect(replica.rule == ExactSums(laneCount: 3, resolutionBits: 12))
         for _ in 0..<6 { _ = try coarse.advance(replica) }
         #expect(try replica.stateHash() != reference())
+    }
+
+    @Test func aMeanGradientStandsInForTheSums() throws {
+        let (replica, other) = (run.replica(), run.replica())
+        for _ in 0..<3 {
+            let reduced = try run.reduce(replica)
+            let mean = FloatVector(count: replica.elementCount)
+            for (entry, scale) in zip(replica.model.layout.entries, reduced.scales) {
+                let factor = replica.rule.meanFactor(remembered: scale)
+                for place in entry.range {
+                    mean.pointer[place] = Float(reduced.sums.pointer[place]) * factor
+                }
+            }
+            let sums = IntVector(count: replica.elementCount)
+            let withoutSums = ReducedStep(
+                key: AccumulationKey(step: reduced.step, attempt: reduced.attempt),
+                scales: reduced.scales,
+                exchanged: .init(sums: sums, maxima: reduced.maxima, reports: reduced.reports))
+
+            #expect(
+                try other.apply(withoutSums, meanGradient: mean) == replica.apply(reduced))
+        }
+        #expect(other.stateHash() == replica.stateHash())
     }
 
     @Test(arguments: [[2, 1, 0], [1, 2, 0], [0, 2, 1]])
