@@ -5,10 +5,10 @@ import SharedMemory
 /// A barrier of processes, in memory that has no name: they open it through the process that has
 /// made it, in whichever network namespace they are.
 ///
-/// First the C library's, which waits in the kernel: a rank that spins would take the time of another
-/// where there are fewer cores than ranks. But it wakes one after the other, some tens of
-/// microseconds apart, and no collective could end before the last of them has begun. So those that
-/// are awake look at each other until all are.
+/// Ranks look at each other until all are there, as those of MPI do. Where there are fewer cores than
+/// ranks, one that looks would take the time of another: there they wait in the kernel first, with
+/// the C library's barrier. It wakes one after the other, often on the core of the one that wakes it,
+/// so that some begin tens of microseconds late, and no collective can end before.
 ///
 /// Isolation: each process has an object of its own, on one thread.
 final class SharedBarrier {
@@ -62,12 +62,15 @@ final class SharedBarrier {
     var path: String { "/proc/\(getpid())/fd/\(descriptor)" }
 
     func wait(rank: Int, ranks: Int) {
-        _ = pthread_barrier_wait(barrier)
+        let hasCores = ranks <= ProcessInfo.processInfo.activeProcessorCount
+        if !hasCores { _ = pthread_barrier_wait(barrier) }
         round += 1
         let words = UnsafeRawPointer(barrier) + Self.roundsOffset
         SharedWord(words + 8 * rank).store(round)
         for other in 0..<ranks {
-            while SharedWord(words + 8 * other).load() < round { sched_yield() }
+            while SharedWord(words + 8 * other).load() < round {
+                if hasCores { SharedWord.pause() } else { sched_yield() }
+            }
         }
     }
 }

@@ -12,8 +12,8 @@ package final class DataPlaneLoop {
     /// Chunks that are gathered before commands and frames are looked at again.
     private static let chunksPerRound = 16
     /// How long neighbours are looked at before their doorbell is waited for: what it takes to be
-    /// woken, or twice that.
-    private static let spinTime = Duration.microseconds(50)
+    /// woken on a virtual machine.
+    private static let spinTime = Duration.microseconds(100)
 
     private let shared: WorkerShared
     private let resources: DataPlane.Resources
