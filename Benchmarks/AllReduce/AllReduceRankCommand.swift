@@ -17,7 +17,7 @@ struct AllReduceRankCommand: ParsableCommand {
         shouldDisplay: false)
 
     /// TCP streams from a worker to each other one, in the data plane; the limit has as many.
-    static let streamsPerNeighbour = 1
+    static let streamsPerNeighbour = 2
 
     @Option(help: "Its number.")
     var rank: Int
@@ -40,7 +40,7 @@ struct AllReduceRankCommand: ParsableCommand {
 
     func run() throws {
         let barrier = try SharedBarrier(path: barrier)
-        let context = MessagingContext()
+        let context = MessagingContext(ioThreadCount: Self.streamsPerNeighbour)
         while let bytes = readLine().flatMap({ Int($0) }) {
             let times = try measure(elementCount: bytes / 4, barrier, context)
             say("seconds " + times.map { "\($0)" }.joined(separator: " "))
@@ -71,7 +71,9 @@ struct AllReduceRankCommand: ParsableCommand {
         let accumulator = LaneAccumulator(
             rule: rule, tensors: [0..<elementCount], sums: memory.accumulator)
         let gradient = FloatVector(count: min(elementCount, Self.pieceElementCount))
-        gradient.pointer.update(repeating: 1, count: gradient.count)
+        // Alike on all ranks, and of many bits, for the data plane may pack sums.
+        var generator = SeededGenerator(seed: 1, purpose: .testing)
+        for index in 0..<gradient.count { gradient.pointer[index] = generator.nextUnit() - 0.5 }
         var times: [Double] = []
         for round in 1...Self.warmUpRounds + Self.rounds {
             let key = AccumulationKey(step: Step(UInt64(round)), attempt: 1)
@@ -93,8 +95,7 @@ struct AllReduceRankCommand: ParsableCommand {
             finish(round, loop, events)
             times.append((ContinuousClock.now - start) / .seconds(1))
             guard let sums = shared.reduced(key.step)?.sums.elements,
-                let sum = sums.first, sum > 0, sums.allSatisfy({ $0 == sum }),
-                sum == Int32(ranks) * accumulator.sums.pointer[0]
+                zip(sums, accumulator.sums.elements).allSatisfy({ $0 == Int32(ranks) * $1 })
             else { throw ExitCode.failure }
         }
         return Array(times.dropFirst(Self.warmUpRounds))

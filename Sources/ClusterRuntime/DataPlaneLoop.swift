@@ -55,10 +55,10 @@ package final class DataPlaneLoop {
         for command in commands.drain() { perform(command) }
         // A small exchange inside the machine is over before the sockets have been asked.
         if membership?.isWithinMachine == true, advance() || spin() { return }
-        network.receive { accept($0) }
+        let hasReceived = network.receive { accept($0) }
         link?.exchangeSegments()
         beginIfSegmentsAreThere()
-        if !advance(), !isStopped { wait() }
+        if !advance(), !hasReceived, !isStopped { wait() }
     }
 
     // MARK: - Waiting

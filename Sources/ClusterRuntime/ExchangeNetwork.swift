@@ -15,8 +15,14 @@ final class ExchangeNetwork {
     private let context: MessagingContext
     private let shared: WorkerShared
     private let socket: Socket
-    /// Per endpoint, as many streams.
-    private var peers: [String: [Socket]] = [:]
+    /// By endpoint.
+    private var peers: [String: Peer] = [:]
+
+    private struct Peer {
+        let streams: [Socket]
+        /// The stream whose turn it is.
+        var turn = 0
+    }
 
     init(
         _ host: String, _ context: MessagingContext, _ shared: WorkerShared
@@ -37,12 +43,13 @@ final class ExchangeNetwork {
         peers = peers.filter { endpoints.contains($0.key) }
         for endpoint in endpoints where peers[endpoint] == nil {
             do {
-                peers[endpoint] = try (0..<Self.streamsPerPeer).map { _ in
+                let streams = try (0..<Self.streamsPerPeer).map { _ in
                     let stream = try Socket(
                         .dealer(identity: []), context, messageBytesMax: 1 << 20)
                     try stream.connect(endpoint)
                     return stream
                 }
+                peers[endpoint] = Peer(streams: streams)
             } catch {
                 shared.logger.error("\(error)")
             }
@@ -51,8 +58,9 @@ final class ExchangeNetwork {
 
     func send(_ frame: ExchangeFrame, to endpoint: String) {
         do {
-            guard let streams = peers[endpoint] else { return }
-            _ = try streams[frame.chunk % streams.count].send(
+            guard let peer = peers[endpoint] else { return }
+            peers[endpoint]?.turn = (peer.turn + 1) % peer.streams.count
+            _ = try peer.streams[peer.turn].send(
                 [[Self.marker], frame.encodeHeader()], frame.payload)
         } catch {
             shared.logger.error("\(error)")
@@ -60,16 +68,20 @@ final class ExchangeNetwork {
     }
 
     /// Answers requests and gives all frames that have come.
-    func receive(_ accept: (ExchangeFrame) -> Void) {
+    ///
+    /// - Returns: whether anything has come.
+    func receive(_ accept: (ExchangeFrame) -> Void) -> Bool {
         let server = TransferServer { [shared] in shared.served($0) }
+        var hasReceived = false
         while true {
             let frames: [SharedBytes]
             do {
-                guard let next = try socket.receiveShared() else { return }
+                guard let next = try socket.receiveShared() else { return hasReceived }
                 frames = next
+                hasReceived = true
             } catch {
                 shared.logger.warning("\(error)")
-                return
+                return hasReceived
             }
             if frames.count == 2, server.answer(frames.map { Array($0.bytes) }, through: socket) {
                 continue

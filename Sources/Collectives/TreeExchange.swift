@@ -67,8 +67,11 @@ package final class TreeExchange {
 
     /// A chunk that this rank gathers.
     private struct Gathering {
-        /// Neighbours and itself are in the sum.
+        /// Neighbours and itself have contributed.
         var hasLocalSum = false
+        /// The sum so far lies where the rank gathers; before that, alone on its machine, it is
+        /// what lies in the accumulator.
+        var isGathered = false
         /// Partial sums of other machines that came before the local one.
         var held: [SharedBytes] = []
         var missingChildren: Int
@@ -261,8 +264,10 @@ package final class TreeExchange {
             switch encoding {
             case .plain:
                 try requireSize(payload, part.chunk)
-                add([gatheredBytes(part.chunk), payload], to: part.chunk)
+                add([sumSoFar(part.chunk), payload], to: part.chunk)
             case .packed:
+                // A malformed one leaves the sum as it was.
+                add([sumSoFar(part.chunk)], to: part.chunk)
                 try PackedSums.add(payload.bytes, to: gathered(part.chunk))
             }
         } else {
@@ -331,16 +336,16 @@ package final class TreeExchange {
         let held = gatherings[chunk]?.held ?? []
         gatherings[chunk]?.held = []
         gatherings[chunk]?.hasLocalSum = true
-        // Alone on its machine and with nothing to add, it sends out of its accumulator.
-        if neighbours.count > 1 || !held.isEmpty || isRootOrParent(chunk) {
+        // Alone on its machine it waits for something to add, or sends out of its accumulator.
+        if neighbours.count > 1 || !held.isEmpty || schedule.worldSize == 1 {
             add(neighbours.map { accumulatorBytes($0, chunk) } + held, to: chunk)
         }
         return passOn(chunk)
     }
 
-    private func isRootOrParent(_ chunk: Int) -> Bool {
-        schedule.parent(of: machine, chunk: chunk) == nil
-            || !schedule.children(of: machine, chunk: chunk).isEmpty
+    private func sumSoFar(_ chunk: Int) -> SharedBytes {
+        gatherings[chunk]?.isGathered == true
+            ? gatheredBytes(chunk) : accumulatorBytes(rank, chunk)
     }
 
     /// Sends the partial sum up, or the total down, once everything is in it.
@@ -350,13 +355,11 @@ package final class TreeExchange {
         else { return [] }
         guard let parent = schedule.parent(of: machine, chunk: chunk) else { return finish(chunk) }
         gatherings[chunk]?.isPartialSent = true
-        let bytes =
-            neighbours.count > 1 || isRootOrParent(chunk)
-            ? gatheredBytes(chunk) : accumulatorBytes(rank, chunk)
         return [
             Outgoing(
                 targetRank: schedule.gatherer(of: chunk, on: parent),
-                part: Part(phase: .partial, sourceRank: rank, chunk: chunk), payload: bytes)
+                part: Part(phase: .partial, sourceRank: rank, chunk: chunk),
+                payload: sumSoFar(chunk))
         ]
     }
 
@@ -375,6 +378,7 @@ package final class TreeExchange {
     private func add(_ sources: [SharedBytes], to chunk: Int) {
         let range = chunks.elements(of: chunk)
         let target = memory.gathered + range.lowerBound
+        gatherings[chunk]?.isGathered = true
         if sources.count == 1, sources[0].bytes.baseAddress == UnsafeRawPointer(target) { return }
         accord_sum_int32(
             target, sources.map { $0.bytes.baseAddress }, sources.count, range.count,

@@ -23,7 +23,9 @@ import Testing
     }
 
     /// Around the lengths at which the kernel works on several parts at a time, from any address.
-    @Test(arguments: [0, 1, 7, 8, 9, 4096, 12_287, 12_288, 12_289, 24_576, 60_001])
+    @Test(arguments: [
+        0, 1, 7, 8, 9, 255, 256, 257, 511, 512, 800, 4096, 12_287, 12_288, 12_289, 24_576, 60_001,
+    ])
     func longBytesAreDividedAsShortOnes(count: Int) {
         var generator = SeededGenerator(seed: UInt64(count), purpose: .testing)
         let bytes = (0..<count + 3).map { _ in UInt8(truncatingIfNeeded: generator.next()) }
