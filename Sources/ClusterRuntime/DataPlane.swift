@@ -40,6 +40,8 @@ package final class DataPlane: Sendable {
         package let memory: WorkerMemory
         package let tensors: [Range<Int>]
         package let worker: WorkerID
+        /// With workers of the same machine.
+        package var sharesMemory = true
 
         package init(
             host: String, context: MessagingContext, shared: WorkerShared, memory: WorkerMemory,

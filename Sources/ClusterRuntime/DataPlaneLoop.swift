@@ -35,8 +35,10 @@ package final class DataPlaneLoop {
         shared = resources.shared
         network = try ExchangeNetwork(resources.host, resources.context, shared)
         do {
-            link = try MachineLink(
-                run: shared.run, worker: resources.worker, memory: resources.memory)
+            link =
+                resources.sharesMemory
+                ? try MachineLink(
+                    run: shared.run, worker: resources.worker, memory: resources.memory) : nil
         } catch {
             shared.logger.warning("shares no memory with workers of this machine: cannot \(error)")
             link = nil

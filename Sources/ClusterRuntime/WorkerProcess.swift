@@ -14,15 +14,18 @@ package struct WorkerOptions: Sendable {
     /// The folder of the clips on this machine, if it is another than the configuration's.
     package var dataDirectory: String?
     package var giveUpAfterSeconds: Int
+    /// With other workers of this machine.
+    package var sharesMemory: Bool
 
     package init(
         coordinatorEndpoint: String, threadCount: Int, dataDirectory: String?,
-        giveUpAfterSeconds: Int
+        giveUpAfterSeconds: Int, sharesMemory: Bool
     ) {
         self.coordinatorEndpoint = coordinatorEndpoint
         self.threadCount = threadCount
         self.dataDirectory = dataDirectory
         self.giveUpAfterSeconds = giveUpAfterSeconds
+        self.sharesMemory = sharesMemory
     }
 }
 

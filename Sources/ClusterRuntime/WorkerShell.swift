@@ -52,11 +52,11 @@ final class WorkerEnvironment: Sendable {
             loader: loader, events: events)
         replicaThread = ReplicaThread(
             replica: replica, lanes: lanes, shared: shared, context: context)
-        dataPlane = try DataPlane(
-            .init(
-                host: try LocalAddress.reaching(options.coordinatorEndpoint), context: context,
-                shared: shared, memory: memory, tensors: replica.tensors, worker: worker),
-            commands: commands)
+        var resources = DataPlane.Resources(
+            host: try LocalAddress.reaching(options.coordinatorEndpoint), context: context,
+            shared: shared, memory: memory, tensors: replica.tensors, worker: worker)
+        resources.sharesMemory = options.sharesMemory
+        dataPlane = try DataPlane(resources, commands: commands)
     }
 
     func stop() {

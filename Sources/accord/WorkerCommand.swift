@@ -24,6 +24,11 @@ struct WorkerCommand: ParsableCommand {
     @Option(help: "Seconds without an answer of the coordinator before giving up.")
     var giveUpAfter: Int = 60
 
+    @Flag(
+        name: .customLong("no-shared-memory"),
+        help: "Exchange sums over the network, also with workers of this machine.")
+    var sharesNoMemory = false
+
     func validate() throws {
         try require(threads, of: "--threads", in: 1...4096)
         try require(giveUpAfter, of: "--give-up-after", in: 1...86400)
@@ -33,6 +38,7 @@ struct WorkerCommand: ParsableCommand {
         try WorkerProcess.run(
             WorkerOptions(
                 coordinatorEndpoint: coordinator, threadCount: threads ?? processorCount,
-                dataDirectory: data, giveUpAfterSeconds: giveUpAfter))
+                dataDirectory: data, giveUpAfterSeconds: giveUpAfter,
+                sharesMemory: !sharesNoMemory))
     }
 }

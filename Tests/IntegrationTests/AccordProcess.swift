@@ -48,6 +48,18 @@ final class AccordProcess: Sendable {
 
     func signal(_ signal: Int32) { _ = kill(identifier, signal) }
 
+    /// Waits until the system says that it stands still.
+    func freeze() throws {
+        signal(SIGSTOP)
+        let deadline = Date().addingTimeInterval(60)
+        while Date() < deadline {
+            let status = try String(contentsOfFile: "/proc/\(identifier)/stat", encoding: .utf8)
+            // Behind the name, which may hold anything.
+            if status.split(separator: ")").last?.hasPrefix(" T") == true { return }
+        }
+        throw StillRunning(arguments: arguments, seconds: 60, errors: errors)
+    }
+
     /// Kills the process and waits until it is gone.
     ///
     /// - Throws: when it had already ended by itself: then nothing was killed.

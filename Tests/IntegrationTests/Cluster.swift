@@ -31,11 +31,12 @@ final class Cluster {
             command + ["--workers", "\(workerCount)"], logsIn: workplace.directory)
     }
 
-    func addWorker(threads: Int = 1) throws {
+    /// - Parameter options: of the worker, besides.
+    func addWorker(threads: Int = 1, options: [String] = []) throws {
         let endpoint = try waitForEndpoint().replacing("0.0.0.0", with: "127.0.0.1")
         workers.append(
             try AccordProcess(
-                ["worker", "--coordinator", endpoint, "--threads", "\(threads)"],
+                ["worker", "--coordinator", endpoint, "--threads", "\(threads)"] + options,
                 logsIn: workplace.directory))
     }
 
@@ -47,6 +48,15 @@ final class Cluster {
         let step = try status().step
         try workers.remove(at: index).killNow()
         strikes.append(step)
+    }
+
+    /// The worker stands still; it is no longer among those that must end with success.
+    func freezeWorker(_ index: Int) throws -> AccordProcess {
+        let step = try status().step
+        let worker = workers.remove(at: index)
+        try worker.freeze()
+        strikes.append(step)
+        return worker
     }
 
     func killCoordinator() throws {

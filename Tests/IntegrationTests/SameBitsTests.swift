@@ -58,6 +58,41 @@ import Testing
         try expectReference(cluster, strikeCount: 1)
     }
 
+    /// How sums travel between workers: out of each other's memory, over the network, or some this
+    /// way and some that.
+    @Test(arguments: [[false, false, false], [true, true, false, false], [false, true, true]])
+    func overSharedMemoryAndNetwork(sharing: [Bool]) throws {
+        let cluster = try Cluster(Workplace.shared.get(), workerCount: sharing.count)
+        for shares in sharing {
+            try cluster.addWorker(options: shares ? [] : ["--no-shared-memory"])
+        }
+
+        try cluster.strikeAtRandom(UInt64(sharing.count)) { try $0.killWorker(1) }
+
+        try expectReference(cluster, strikeCount: 1)
+    }
+
+    /// It holds the others up until it is found silent. When it wakes it is no member any more, and
+    /// what it still writes disturbs nobody.
+    @Test(arguments: [1, 2, 3] as [UInt64])
+    func aWorkerFrozenAtARandomMomentThatWakesLater(seed: UInt64) throws {
+        let cluster = try Cluster(Workplace.shared.get(), workerCount: 3)
+        try cluster.addWorkers(3)
+        var frozen: AccordProcess?
+        var step = 0
+
+        try cluster.strikeAtRandom(50 + seed) {
+            frozen = try $0.freezeWorker(1)
+            step = try $0.status().step
+        }
+        try cluster.wait("steps without the frozen worker") { $0.step >= step + 2 }
+        frozen?.signal(SIGCONT)
+
+        let outcome = try #require(try frozen?.wait())
+        #expect(outcome.exitCode == ExitReason.evicted.rawValue, "\(outcome.errors)")
+        try expectReference(cluster, strikeCount: 1)
+    }
+
     @Test func theTwoPrecisionsAreNotTheSame() throws {
         #expect(try Self.reference.get() != Self.referenceInBF16.get())
     }
