@@ -20,13 +20,21 @@ final class Membership {
 
     private var exchanges: [ExchangeKey: TreeExchange] = [:]
     private var lastCompleted: AccumulationKey
-    /// The scales of the exchange to which all own lanes have come.
-    private var started: (key: ExchangeKey, scales: [UInt8])?
+    /// The exchange to which all own lanes have come.
+    private var started: Started?
+    private var previousEnd: ContinuousClock.Instant
+    private let now: @Sendable () -> ContinuousClock.Instant
     /// The exchange whose lanes are being computed.
     private var opened: (key: ExchangeKey, expectation: Int, readiness: ChunkReadiness)?
     /// Tensors that have become final before the exchange was opened.
     private var finals: [LaneAccumulator.FinalTensor] = []
     private var hasAnnounced = false
+
+    private struct Started {
+        let key: ExchangeKey
+        let scales: [UInt8]
+        var stopwatch: ExchangeStopwatch
+    }
 
     init(
         _ plan: StepPlan, rank: Int, _ segments: [Int: NeighbourMemory],
@@ -45,6 +53,8 @@ final class Membership {
         canSpin =
             !segments.isEmpty && segments.count < ProcessInfo.processInfo.activeProcessorCount
         lastCompleted = AccumulationKey(step: plan.base, attempt: 2)
+        now = resources.now
+        previousEnd = resources.now()
     }
 
     var generation: Generation { plan.generation }
@@ -114,7 +124,9 @@ final class Membership {
         _ key: ExchangeKey, _ contribution: LaneAccumulator.Contribution
     ) -> [TreeExchange.Outgoing] {
         guard key.generation == generation, isAhead(key.accumulation) else { return [] }
-        started = (key, contribution.scales)
+        started = Started(
+            key: key, scales: contribution.scales,
+            stopwatch: ExchangeStopwatch(previousEnd: previousEnd, ownLanesIn: now()))
         opened = nil
         hasAnnounced = true
         return exchange(key).contribute(contribution)
@@ -147,11 +159,16 @@ final class Membership {
     }
 
     private func finishIfComplete(_ key: ExchangeKey) {
-        guard let started, started.key == key, let exchange = exchanges[key], exchange.isComplete
-        else { return }
+        guard started?.key == key, let exchange = exchanges[key] else { return }
+        if exchange.hasAllReports, started?.stopwatch.allLanesIn == nil {
+            started?.stopwatch.allLanesIn = now()
+        }
+        guard exchange.isComplete, let started else { return }
         exchanges[key] = nil
         self.started = nil
         lastCompleted = key.accumulation
+        previousEnd = now()
+        shared.count(started.stopwatch.cost(end: previousEnd))
         let outcome: WorkerCore.ExchangeOutcome
         do {
             let reduced = ReducedStep(
