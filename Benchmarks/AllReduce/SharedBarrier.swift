@@ -5,10 +5,10 @@ import SharedMemory
 /// A barrier of processes, in memory that has no name: they open it through the process that has
 /// made it, in whichever network namespace they are.
 ///
-/// Ranks look at each other until all are there, as those of MPI do. Where there are fewer cores than
-/// ranks, one that looks would take the time of another: there they wait in the kernel first, with
-/// the C library's barrier. It wakes one after the other, often on the core of the one that wakes it,
-/// so that some begin tens of microseconds late, and no collective can end before.
+/// Ranks look at each other until all are there, as those of MPI do. Where there are fewer cores
+/// than ranks, one that looks would take the time of another: there they wait in the kernel first,
+/// with the C library's barrier. It wakes one after the other, often on the core of the one that
+/// wakes it, so that some begin tens of microseconds late, and no collective can end before.
 ///
 /// Isolation: each process has an object of its own, on one thread.
 final class SharedBarrier {

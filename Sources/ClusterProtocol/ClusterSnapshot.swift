@@ -12,6 +12,7 @@ package struct ClusterSnapshot: Codable, Equatable, Sendable {
         package var appliedStep: UInt64
         package var activity: String
         package var silentTicks: UInt64
+        package var exchangeTimes: ExchangeTimes
     }
 
     package var generation: UInt64

@@ -13,7 +13,8 @@ extension CoordinatorCore {
                     hostName: state.member.hostName,
                     processIdentifier: state.member.processIdentifier,
                     threadCount: state.member.threadCount, appliedStep: state.applied.number,
-                    activity: state.activity, silentTicks: now - state.lastHeardTick)
+                    activity: state.activity, silentTicks: now - state.lastHeardTick,
+                    exchangeTimes: state.exchangeTimes)
             },
             maskedClipCount: masked.count, evictionCount: evictionCount, waitingFor: waitingFor)
     }

@@ -78,6 +78,7 @@ package struct CoordinatorCore: Sendable {
         /// Since when it waits for the sums of others; nil while it does not.
         var exchangingSinceTick: UInt64?
         var activity = "joined"
+        var exchangeTimes = ExchangeTimes()
     }
 
     struct Candidate: Sendable {
@@ -206,12 +207,8 @@ package struct CoordinatorCore: Sendable {
         switch message {
         case .join, .enter:
             break
-        case .heartbeat(let generation, let applied, let isExchanging, let activity):
-            members[index].applied = max(members[index].applied, applied)
-            members[index].activity = activity
-            let isCurrent = isExchanging && generation == self.generation
-            members[index].exchangingSinceTick =
-                isCurrent ? members[index].exchangingSinceTick ?? now : nil
+        case .heartbeat(let heartbeat):
+            onHeartbeat(heartbeat, index)
         case .ready(let generation, let progress):
             onReady(generation, progress, index)
         case .stepApplied(let report):
@@ -227,5 +224,14 @@ package struct CoordinatorCore: Sendable {
         case .leave(let reason):
             remove(index, because: "left: \(reason)")
         }
+    }
+
+    private mutating func onHeartbeat(_ heartbeat: Heartbeat, _ index: Int) {
+        members[index].applied = max(members[index].applied, heartbeat.applied)
+        members[index].activity = heartbeat.activity
+        members[index].exchangeTimes = heartbeat.exchangeTimes
+        let isCurrent = heartbeat.isExchanging && heartbeat.generation == generation
+        members[index].exchangingSinceTick =
+            isCurrent ? members[index].exchangingSinceTick ?? now : nil
     }
 }

@@ -34,8 +34,9 @@ extension WorkerCore {
     private mutating func sendHeartbeat() {
         send(
             .heartbeat(
-                generation: generation, applied: applied, isExchanging: isExchanging,
-                activity: activity))
+                Heartbeat(
+                    generation: generation, applied: applied, isExchanging: isExchanging,
+                    activity: activity, exchangeTimes: exchangeTimes)))
     }
 
     /// What was said once may be lost with a connection or with a coordinator.

@@ -43,6 +43,8 @@ package struct WorkerCore: Sendable {
         case environmentFailed(ExitReason, String)
         case laneFinished(step: Step, attempt: Int, lane: Int)
         case exchangeFinished(Generation, step: Step, attempt: Int, ExchangeOutcome)
+        /// What exchanges cost, to be passed on.
+        case measured(ExchangeTimes)
         case applied(Step, stateHash: [UInt8], payload: [UInt8])
         /// Answer to `catchUp`.
         case caughtUp(Step)
@@ -114,6 +116,7 @@ package struct WorkerCore: Sendable {
     var computed: Set<Int> = []
     var running: Set<Int> = []
     var isExchanging = false
+    var exchangeTimes = ExchangeTimes()
     var hasSkipped = false
     var unacknowledged: [StepReport] = []
     var masked: Set<MaskedClip> = []
@@ -149,6 +152,8 @@ package struct WorkerCore: Sendable {
             guard generation == self.generation, step == applied.next, attempt == self.attempt
             else { break }
             onExchangeFinished(outcome)
+        case .measured(let times):
+            exchangeTimes = times
         case .applied(let step, let hash, let payload):
             onApplied(step, hash, payload)
         case .caughtUp(let step):

@@ -7,9 +7,7 @@ package enum WorkerMessage: Equatable, Sendable {
     case join(protocolVersion: UInt16, Member, numericClass: String)
     /// The data set and the model are ready: may become a member.
     case enter(dataFingerprint: [UInt8], dataEndpoint: String, machine: String?)
-    /// - Parameter isExchanging: has brought its lanes and waits for the sums of the others.
-    case heartbeat(
-        generation: Generation, applied: Step, isExchanging: Bool, activity: String)
+    case heartbeat(Heartbeat)
     /// Answer to `prepare`: has stopped exchanging.
     case ready(Generation, WorkerProgress)
     case stepApplied(StepReport)
@@ -19,7 +17,7 @@ package enum WorkerMessage: Equatable, Sendable {
     case leave(reason: String)
 
     /// Raised with every change of the coding; another version is refused at join.
-    package static let protocolVersion: UInt16 = 5
+    package static let protocolVersion: UInt16 = 6
 
     package func encode() -> [UInt8] {
         var writer = ByteWriter()
@@ -34,12 +32,9 @@ package enum WorkerMessage: Equatable, Sendable {
             writer.write(block: fingerprint)
             writer.write(endpoint)
             writer.write(machine)
-        case .heartbeat(let generation, let applied, let isExchanging, let activity):
+        case .heartbeat(let heartbeat):
             writer.write(UInt8(3))
-            writer.write(generation.number)
-            writer.write(applied.number)
-            writer.write(isExchanging)
-            writer.write(activity)
+            heartbeat.write(to: &writer)
         case .ready(let generation, let progress):
             writer.write(UInt8(4))
             writer.write(generation.number)
@@ -77,11 +72,7 @@ package enum WorkerMessage: Equatable, Sendable {
                 dataEndpoint: try reader.readString("data endpoint"),
                 machine: try reader.readOptionalString("machine"))
         case 3:
-            self = .heartbeat(
-                generation: Generation(try reader.read(UInt64.self, "generation")),
-                applied: Step(try reader.read(UInt64.self, "applied step")),
-                isExchanging: try reader.readBool("is exchanging"),
-                activity: try reader.readString("activity"))
+            self = .heartbeat(try Heartbeat(from: &reader))
         case 4:
             let generation = Generation(try reader.read(UInt64.self, "generation"))
             self = .ready(generation, try WorkerProgress(from: &reader))

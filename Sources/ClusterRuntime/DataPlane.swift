@@ -24,13 +24,6 @@ package final class DataPlane: Sendable {
         case stop
     }
 
-    /// Frames that did not reach a sum, by reason.
-    struct Drops: Equatable, Sendable {
-        var stale = 0
-        var malformed = 0
-        var duplicate = 0
-    }
-
     /// What the data plane of a worker is made of.
     package struct Resources: Sendable {
         /// The address that peers reach.
@@ -42,6 +35,8 @@ package final class DataPlane: Sendable {
         package let worker: WorkerID
         /// With workers of the same machine.
         package var sharesMemory = true
+        /// What exchanges are timed by; asked a few times in each.
+        var now: @Sendable () -> ContinuousClock.Instant = { .now }
 
         package init(
             host: String, context: MessagingContext, shared: WorkerShared, memory: WorkerMemory,

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import ClusterProtocol
 import Collectives
 import Logging
 import Messaging

@@ -22,15 +22,23 @@ final class Membership {
 
     private var exchanges: [ExchangeKey: TreeExchange] = [:]
     private var lastCompleted: AccumulationKey
-    /// The scales of the exchange to which all own lanes have come.
-    private var started: (key: ExchangeKey, scales: [UInt8], at: ContinuousClock.Instant)?
     /// Of the step before, from the last own lane to the end.
     private var lastMicroseconds: UInt32 = 0
+    /// The exchange to which all own lanes have come.
+    private var started: Started?
+    private var previousEnd: ContinuousClock.Instant
+    private let now: @Sendable () -> ContinuousClock.Instant
     /// The exchange whose lanes are being computed.
     private var opened: (key: ExchangeKey, expectation: Int, readiness: ChunkReadiness)?
     /// Tensors that have become final before the exchange was opened.
     private var finals: [LaneAccumulator.FinalTensor] = []
     private var hasAnnounced = false
+
+    private struct Started {
+        let key: ExchangeKey
+        let scales: [UInt8]
+        var stopwatch: ExchangeStopwatch
+    }
 
     init(
         _ plan: StepPlan, rank: Int, _ segments: [Int: NeighbourMemory],
@@ -57,6 +65,8 @@ final class Membership {
         canSpin =
             !segments.isEmpty && segments.count < ProcessInfo.processInfo.activeProcessorCount
         lastCompleted = AccumulationKey(step: plan.base, attempt: 2)
+        now = resources.now
+        previousEnd = resources.now()
     }
 
     var generation: Generation { plan.generation }
@@ -135,7 +145,9 @@ final class Membership {
         _ key: ExchangeKey, _ contribution: LaneAccumulator.Contribution
     ) -> [TreeExchange.Outgoing] {
         guard key.generation == generation, isAhead(key.accumulation) else { return [] }
-        started = (key, contribution.scales, .now)
+        started = Started(
+            key: key, scales: contribution.scales,
+            stopwatch: ExchangeStopwatch(previousEnd: previousEnd, ownLanesIn: now()))
         opened = nil
         hasAnnounced = true
         return exchange(key).contribute(contribution, lastMicroseconds: lastMicroseconds)
@@ -169,14 +181,20 @@ final class Membership {
     }
 
     private func finishIfComplete(_ key: ExchangeKey) {
-        guard let started, started.key == key, let exchange = exchanges[key], exchange.isComplete
-        else { return }
+        guard started?.key == key, let exchange = exchanges[key] else { return }
+        if exchange.hasAllReports, started?.stopwatch.allLanesIn == nil {
+            started?.stopwatch.allLanesIn = now()
+        }
+        guard exchange.isComplete, let started else { return }
         exchanges[key] = nil
         self.started = nil
         tuning.note(exchange.lastMicroseconds, step: Step(key.accumulation.step.number - 1))
-        lastMicroseconds = UInt32(
-            clamping: max(1, Int((ContinuousClock.now - started.at) / .microseconds(1))))
         lastCompleted = key.accumulation
+        previousEnd = now()
+        let cost = started.stopwatch.cost(end: previousEnd)
+        lastMicroseconds = UInt32(
+            clamping: max(1, cost.waitedMicroseconds + cost.exposedMicroseconds))
+        shared.count(cost)
         let outcome: WorkerCore.ExchangeOutcome
         do {
             let reduced = ReducedStep(

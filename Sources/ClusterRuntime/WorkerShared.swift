@@ -35,7 +35,7 @@ package final class WorkerShared: Sendable {
         var encoded: (step: Step, bytes: [UInt8])?
         var snapshots: [Step: [UInt8]] = [:]
         var generation = Generation.none
-        var drops = DataPlane.Drops()
+        var meter = ExchangeMeter()
     }
 
     let run: RunID
@@ -113,9 +113,11 @@ package final class WorkerShared: Sendable {
         return bytes
     }
 
-    func countDrop(_ reason: WritableKeyPath<DataPlane.Drops, Int>) {
-        state.withLock { $0.drops[keyPath: reason] += 1 }
+    func countDrop(_ reason: WritableKeyPath<ExchangeTimes.Drops, UInt64>) {
+        state.withLock { $0.meter.countDrop(reason) }
     }
 
-    var drops: DataPlane.Drops { state.withLock { $0.drops } }
+    func count(_ cost: ExchangeTimes.Cost) { state.withLock { $0.meter.add(cost) } }
+
+    package var exchangeTimes: ExchangeTimes { state.withLock { $0.meter.times } }
 }

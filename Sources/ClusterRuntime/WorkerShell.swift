@@ -136,14 +136,15 @@ final class WorkerShell {
             if clock.now >= nextTick {
                 nextTick =
                     max(nextTick + .milliseconds(CoordinatorShell.tickMilliseconds), clock.now)
+                if let times = environment.value?.shared.exchangeTimes {
+                    perform(core.handle(.measured(times)))
+                }
                 perform(core.handle(.tick))
             }
         }
         environment.value?.stop()
-        if let drops = environment.value?.shared.drops, drops != DataPlane.Drops() {
-            let counts =
-                "\(drops.stale) stale, \(drops.duplicate) double, \(drops.malformed) damaged"
-            logger.info("frames that did not reach a sum: \(counts)")
+        if let drops = environment.value?.shared.exchangeTimes.drops, drops != .init() {
+            logger.info("frames that did not reach a sum: \(drops)")
         }
         return outcome ?? (.internalError, "the worker ended without a reason")
     }

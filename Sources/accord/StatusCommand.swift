@@ -40,6 +40,7 @@ struct StatusCommand: ParsableCommand {
                 "  rank \(member.rank)  \(member.worker)  \(member.hostName):"
                     + "\(member.processIdentifier)  step \(member.appliedStep)  "
                     + member.activity)
+            if let text = member.exchangeText { print("          \(text)") }
         }
         for sentence in live.cluster.waitingFor { print("waits: \(sentence)") }
     }

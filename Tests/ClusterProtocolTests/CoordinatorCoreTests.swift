@@ -63,8 +63,17 @@ import Testing
     ) -> CoordinatorCore.Event {
         .received(
             .heartbeat(
-                generation: Generation(generation), applied: .initial, isExchanging: isExchanging,
-                activity: "computes"), from: WorkerID(number))
+                Heartbeat(
+                    generation: Generation(generation), applied: .initial,
+                    isExchanging: isExchanging, activity: "computes",
+                    exchangeTimes: times(number))), from: WorkerID(number))
+    }
+
+    private static func times(_ count: UInt64) -> ExchangeTimes {
+        var times = ExchangeTimes()
+        times.count = count
+        times.drops.stale = 2 * count
+        return times
     }
 
     /// Ticks with a heartbeat of everybody in between; the directives of all of them.
@@ -123,6 +132,14 @@ import Testing
             core.snapshot.waitingFor == [
                 "step 1 waits for worker 0000000000000002 on host (process 2), which computes"
             ])
+    }
+
+    @Test func whatExchangesCostIsShownForEachWorker() {
+        var core = Self.running([1, 2])
+
+        _ = Self.pass(1, &core, exchanging: [1: true, 2: false])
+
+        #expect(core.snapshot.members.map(\.exchangeTimes) == [Self.times(1), Self.times(2)])
     }
 
     @Test func aPlanThatGotLostIsRepeatedToWhoAsks() {

@@ -9,12 +9,24 @@ import Testing
         hostName: "节点-1", processIdentifier: 77)
     private static let clip = MaskedClip(step: Step(9), clipIndex: 123_456)
 
+    private static let times: ExchangeTimes = {
+        var times = ExchangeTimes()
+        times.count = 300
+        times.last = .init(
+            waitedMicroseconds: 1, exposedMicroseconds: 2, stepMicroseconds: .max)
+        times.mean = .init(waitedMicroseconds: 4, exposedMicroseconds: 5, stepMicroseconds: 6)
+        times.drops = .init(stale: 7, duplicate: 8, malformed: 9)
+        return times
+    }()
+
     private static let fromWorkers: [WorkerMessage] = [
         .join(protocolVersion: 1, member, numericClass: "x86-64 AVX2"),
         .enter(dataFingerprint: [1, 2, 3], dataEndpoint: "tcp://10.0.0.1:6", machine: "boot 7"),
         .enter(dataFingerprint: [], dataEndpoint: "", machine: nil),
         .heartbeat(
-            generation: Generation(4), applied: Step(8), isExchanging: true, activity: "waits"),
+            Heartbeat(
+                generation: Generation(4), applied: Step(8), isExchanging: true, activity: "waits",
+                exchangeTimes: times)),
         .ready(
             Generation(5),
             WorkerProgress(

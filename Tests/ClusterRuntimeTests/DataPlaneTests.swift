@@ -38,7 +38,7 @@ import Testing
             }
             for number in numbers { try world.expectResult(number, step: step, oracle) }
         }
-        for worker in world.workers { #expect(worker.shared.drops == .init()) }
+        for worker in world.workers { #expect(worker.shared.exchangeTimes.drops == .init()) }
     }
 
     /// The last result stays readable while the next ones come in, for peers that missed it.

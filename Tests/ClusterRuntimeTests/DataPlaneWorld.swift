@@ -23,10 +23,11 @@ final class DataPlaneWorld {
         let shared: WorkerShared
         let events = Mailbox<WorkerCore.Event>()
         let accumulator: LaneAccumulator
+        let resources: DataPlane.Resources
         let plane: DataPlane
         let lanes: [Int]
 
-        init(_ id: WorkerID, lanes: [Int]) throws {
+        init(_ id: WorkerID, lanes: [Int], clock: SteppingClock?) throws {
             self.id = id
             self.lanes = lanes
             shared = DataPlaneWorld.shared(events)
@@ -35,11 +36,12 @@ final class DataPlaneWorld {
             accumulator = LaneAccumulator(rule: rule, tensors: tensors, sums: memory.accumulator) {
                 commands.post(.tensorFinal($0))
             }
-            plane = try DataPlane(
-                .init(
-                    host: "127.0.0.1", context: MessagingContext(), shared: shared, memory: memory,
-                    tensors: tensors, worker: id),
-                commands: commands)
+            var resources = DataPlane.Resources(
+                host: "127.0.0.1", context: MessagingContext(), shared: shared, memory: memory,
+                tensors: tensors, worker: id)
+            if let clock { resources.now = { clock.now() } }
+            self.resources = resources
+            plane = try DataPlane(resources, commands: commands)
         }
 
         /// What the plane tells next; nil when it is silent for so long.
@@ -73,13 +75,15 @@ final class DataPlaneWorld {
     /// By worker; equal ones share memory.
     let machines: [String?]
 
-    init(machines: [String?]) throws {
+    /// - Parameter clocks: one for each worker, or none.
+    init(machines: [String?], clocks: [SteppingClock] = []) throws {
         self.machines = machines
         var generator = SystemRandomNumberGenerator()
         workers = try machines.indices.map { number in
             try Worker(
                 WorkerID(generator.next()),
-                lanes: Array(stride(from: number, to: Self.laneCount, by: machines.count)))
+                lanes: Array(stride(from: number, to: Self.laneCount, by: machines.count)),
+                clock: clocks.isEmpty ? nil : clocks[number])
         }
     }
 

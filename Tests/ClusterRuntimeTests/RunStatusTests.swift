@@ -16,7 +16,7 @@ import Testing
     ) -> LiveStatus {
         let member = ClusterSnapshot.MemberState(
             worker: "w", rank: 0, hostName: "h", processIdentifier: 1, threadCount: 1,
-            appliedStep: 17, activity: "computes", silentTicks: 0)
+            appliedStep: 17, activity: "computes", silentTicks: 0, exchangeTimes: .init())
         return LiveStatus(
             cluster: ClusterSnapshot(
                 generation: 3, phase: "training", committedStep: 17, checkpointStep: 10,
@@ -61,6 +61,28 @@ import Testing
     }
 
     // MARK: - accord status
+
+    @Test func aWorkerThatHasNotExchangedSaysNothingOfIt() {
+        #expect(Self.live().cluster.members.map(\.exchangeText) == [nil, nil])
+    }
+
+    @Test func whatExchangesCostIsSaidInOneLine() {
+        var member = Self.live().cluster.members[0]
+        member.exchangeTimes.drops = .init(stale: 3, duplicate: 0, malformed: 1)
+        let drops = "dropped frames: 3 stale, 0 double, 1 damaged"
+        #expect(member.exchangeText == drops)
+
+        member.exchangeTimes.count = 1
+        member.exchangeTimes.mean = .init(
+            waitedMicroseconds: 3049, exposedMicroseconds: 12_000, stepMicroseconds: 0)
+        #expect(
+            member.exchangeText == "exchange 12.0 ms exposed, 3.0 ms waiting; \(drops)")
+
+        member.exchangeTimes.drops = .init()
+        member.exchangeTimes.mean.stepMicroseconds = 160_000
+        #expect(
+            member.exchangeText == "exchange 12.0 ms exposed (7.5 % of a step), 3.0 ms waiting")
+    }
 
     private func write(_ summaries: [StepSummary], to folder: RunFolder) throws {
         let ledger = try Ledger(path: folder.directory.ledgerPath)

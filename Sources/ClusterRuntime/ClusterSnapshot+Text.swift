@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+import ClusterProtocol
+import Foundation
+
+extension ClusterSnapshot.MemberState {
+    /// What its exchanges cost, for `accord status`; nil before there was anything.
+    package var exchangeText: String? {
+        let parts = [costText, dropText].compactMap(\.self)
+        return parts.isEmpty ? nil : parts.joined(separator: "; ")
+    }
+
+    private var costText: String? {
+        guard exchangeTimes.count > 0 else { return nil }
+        let mean = exchangeTimes.mean
+        var share = ""
+        if mean.stepMicroseconds > 0 {
+            let percent =
+                100 * Double(mean.exposedMicroseconds) / Double(mean.stepMicroseconds)
+            share = String(format: " (%.1f %% of a step)", percent)
+        }
+        return "exchange \(Self.milliseconds(mean.exposedMicroseconds)) exposed\(share), "
+            + "\(Self.milliseconds(mean.waitedMicroseconds)) waiting"
+    }
+
+    private var dropText: String? {
+        let drops = exchangeTimes.drops
+        guard drops != .init() else { return nil }
+        return "dropped frames: \(drops)"
+    }
+
+    private static func milliseconds(_ microseconds: UInt64) -> String {
+        String(format: "%.1f ms", Double(microseconds) / 1000)
+    }
+}
+
+extension ExchangeTimes.Drops: CustomStringConvertible {
+    package var description: String {
+        "\(stale) stale, \(duplicate) double, \(malformed) damaged"
+    }
+}
