@@ -34,7 +34,8 @@ struct AllReduceRankCommand: ParsableCommand {
     @Flag(help: "The ranks may know that they are on one machine.")
     var sharedMemory = false
 
-    private static let (warmUpRounds, rounds) = (3, 10)
+    /// The data plane tries all ways between machines in the first ten steps.
+    private static let (warmUpRounds, rounds) = (12, 10)
     /// The gradient comes in pieces, as from a backward pass, so that it takes little memory.
     private static let pieceElementCount = 256 << 10
 
