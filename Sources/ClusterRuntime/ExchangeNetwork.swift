@@ -30,10 +30,10 @@ final class ExchangeNetwork {
 
     var sockets: [Socket] { [socket] }
 
-    /// Lets go of all others.
+    /// By new connections: an old one may be what has failed, and what waits in it is stale.
     func connect(_ endpoints: Set<String>) {
-        peers = peers.filter { endpoints.contains($0.key) }
-        for endpoint in endpoints where peers[endpoint] == nil {
+        peers = [:]
+        for endpoint in endpoints {
             do {
                 let peer = try Socket(.dealer(identity: []), context, messageBytesMax: 1 << 20)
                 try peer.connect(endpoint)
