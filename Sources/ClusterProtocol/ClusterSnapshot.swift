@@ -22,6 +22,8 @@ package struct ClusterSnapshot: Codable, Equatable, Sendable {
     package var members: [MemberState]
     package var maskedClipCount: Int
     package var evictionCount: Int
+    /// Exchanges that were begun again since this coordinator started.
+    package var stalledExchangeCount: Int
     /// One sentence each: who is waited for, and for what. Empty while training runs.
     package var waitingFor: [String]
 }

@@ -89,6 +89,7 @@ extension CoordinatorCore {
     mutating func startGeneration(_ cause: String) {
         generation = generation.next
         plan = nil
+        exchange = nil
         for index in members.indices {
             members[index].progress = nil
             members[index].exchangingSinceTick = nil
@@ -133,38 +134,6 @@ extension CoordinatorCore {
         }
         snapshots.removeAll { pending in silent.contains { $0.member.worker == pending.worker } }
         regroup("\(silent.count) silent")
-    }
-
-    /// The members that have applied least: nobody has to bring anything to those who are ahead.
-    var hindmost: [MemberState] {
-        let least = members.map(\.applied).min()
-        return members.filter { $0.applied == least }
-    }
-
-    /// When the hindmost wait for each other, or for who is ahead already, a frame got lost, with a
-    /// connection or to damage. The next generation exchanges again what all still have, after
-    /// twice the patience each time, for a slow network must not be given up for ever.
-    mutating func giveUpStalledExchange() {
-        guard phase == .running else { return }
-        let hindmost = hindmost
-        let since = hindmost.compactMap(\.exchangingSinceTick)
-        let patience = configuration.exchangeTicksMax << min(stalledExchangeCount, 6)
-        guard since.count == hindmost.count, let last = since.max(), now - last > patience else {
-            return
-        }
-        stalledExchangeCount += 1
-        quietCommitCount = 0
-        let text = "the exchange after step \(committed) stood still for \(patience) ticks"
-        directives.append(.persist(.event(text)))
-        startGeneration(text)
-    }
-
-    /// Patience that a slow network has taught is unlearnt slowly, or every step would stall anew.
-    mutating func noteQuietCommit() {
-        quietCommitCount += 1
-        guard quietCommitCount >= 20, stalledExchangeCount > 0 else { return }
-        stalledExchangeCount -= 1
-        quietCommitCount = 0
     }
 
     mutating func remove(_ index: Int, because reason: String) {

@@ -16,7 +16,8 @@ extension CoordinatorCore {
                     activity: state.activity, silentTicks: now - state.lastHeardTick,
                     exchangeTimes: state.exchangeTimes)
             },
-            maskedClipCount: masked.count, evictionCount: evictionCount, waitingFor: waitingFor)
+            maskedClipCount: masked.count, evictionCount: evictionCount,
+            stalledExchangeCount: patience.stallCount, waitingFor: waitingFor)
     }
 
     private var phaseName: String {
@@ -42,7 +43,7 @@ extension CoordinatorCore {
             }
             return ["generation \(generation) waits for the report of a step after \(committed)"]
         case .running:
-            return silences + stragglers + joiners
+            return silences + lateSums + stragglers + joiners
         case .stopping:
             return members.map { "the end of the run waits for \(name($0.member)) to leave" }
         case .finished:
@@ -56,6 +57,18 @@ extension CoordinatorCore {
         }
     }
 
+    /// Sums that have been on their way for longer than is noticed, and than any of late.
+    private var lateSums: [String] {
+        guard let exchange, now - exchange.sinceTick > max(20, patience.ticks / 8) else {
+            return []
+        }
+        return [
+            "the sums of step \(exchange.step) have been on their way for "
+                + "\((now - exchange.sinceTick) / 10) s; starts again after "
+                + "\(patience.ticks / 10) s"
+        ]
+    }
+
     /// Whom the others have been waiting for, once it takes noticeably long.
     private var stragglers: [String] {
         let waits = members.compactMap { state in state.exchangingSinceTick.map { now - $0 } }
@@ -63,7 +76,6 @@ extension CoordinatorCore {
         let hindmost = hindmost
         let late = hindmost.filter { $0.exchangingSinceTick == nil }
         let step = (hindmost.first?.applied ?? committed).next
-        if late.isEmpty { return ["step \(step) waits for sums that were sent and did not arrive"] }
         return late.map { "step \(step) waits for \(name($0.member)), which \($0.activity)" }
     }
 

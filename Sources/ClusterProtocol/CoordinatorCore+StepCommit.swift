@@ -8,7 +8,6 @@ extension CoordinatorCore {
         if report.step == committed.next {
             directives.append(.persist(.committed(report)))
             committed = report.step
-            noteQuietCommit()
             if !report.stateHash.isEmpty { stateHashes[report.step] = report.stateHash }
         } else if let known = stateHashes[report.step], !report.stateHash.isEmpty,
             known != report.stateHash

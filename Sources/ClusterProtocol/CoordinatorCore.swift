@@ -17,8 +17,8 @@ package struct CoordinatorCore: Sendable {
         package var startTimeoutTicks: UInt64
         /// A member that was silent for so long is evicted.
         package var silenceTicksMax: UInt64
-        /// Everybody waits for the sums of an exchange: after so long a frame must have got lost.
-        package var exchangeTicksMax: UInt64
+        /// Everybody waits for the sums of an exchange: until so long no frame is taken for lost.
+        package var exchangePatienceTicks: UInt64
         /// Checkpoints that may fail in a row before the run stops.
         package var checkpointFailuresMax = 30
         package var workerCountMax: Int
@@ -27,7 +27,7 @@ package struct CoordinatorCore: Sendable {
 
         package init(
             welcome: Welcome, dataFingerprint: [UInt8], expectedWorkerCount: Int,
-            startTimeoutTicks: UInt64, silenceTicksMax: UInt64, exchangeTicksMax: UInt64,
+            startTimeoutTicks: UInt64, silenceTicksMax: UInt64, exchangePatienceTicks: UInt64,
             workerCountMax: Int, dataEndpoint: String
         ) {
             self.welcome = welcome
@@ -35,7 +35,7 @@ package struct CoordinatorCore: Sendable {
             self.expectedWorkerCount = expectedWorkerCount
             self.startTimeoutTicks = startTimeoutTicks
             self.silenceTicksMax = silenceTicksMax
-            self.exchangeTicksMax = exchangeTicksMax
+            self.exchangePatienceTicks = exchangePatienceTicks
             self.workerCountMax = workerCountMax
             self.dataEndpoint = dataEndpoint
         }
@@ -115,9 +115,9 @@ package struct CoordinatorCore: Sendable {
     var fetching: PendingSnapshot?
     /// Since the last checkpoint that was published.
     var checkpointFailureCount = 0
-    /// Exchanges that were given up; falls by one with every twenty commits without another.
-    var stalledExchangeCount: UInt64 = 0
-    var quietCommitCount = 0
+    /// The exchange that everybody waits for, if there is one.
+    var exchange: RunningExchange?
+    var patience: ExchangePatience
     var evictionCount = 0
     /// Only grows while a handler runs.
     var directives: [Directive] = []
@@ -125,6 +125,7 @@ package struct CoordinatorCore: Sendable {
     /// - Parameter log: what an earlier life of this coordinator has written.
     package init(_ configuration: Configuration, restoring log: CoordinatorLog = CoordinatorLog()) {
         self.configuration = configuration
+        patience = ExchangePatience(ticksMin: configuration.exchangePatienceTicks)
         generation = log.generation
         committed = log.committed
         stateHashes = log.stateHashes
@@ -166,7 +167,7 @@ package struct CoordinatorCore: Sendable {
     private mutating func onTick() {
         evictSilentMembers()
         dropSilentCandidates()
-        giveUpStalledExchange()
+        watchExchange()
         admitCandidates()
         if now.isMultiple(of: 10) {
             for state in members {
@@ -227,10 +228,16 @@ package struct CoordinatorCore: Sendable {
     }
 
     private mutating func onHeartbeat(_ heartbeat: Heartbeat, _ index: Int) {
-        members[index].applied = max(members[index].applied, heartbeat.applied)
+        if heartbeat.applied > members[index].applied {
+            members[index].applied = heartbeat.applied
+            members[index].exchangingSinceTick = nil
+        }
         members[index].activity = heartbeat.activity
         members[index].exchangeTimes = heartbeat.exchangeTimes
-        let isCurrent = heartbeat.isExchanging && heartbeat.generation == generation
+        // One that was overtaken by a report tells of an exchange that has ended.
+        let isCurrent =
+            heartbeat.isExchanging && heartbeat.generation == generation
+            && heartbeat.applied == members[index].applied
         members[index].exchangingSinceTick =
             isCurrent ? members[index].exchangingSinceTick ?? now : nil
     }

@@ -79,7 +79,10 @@ package enum CoordinatorProcess {
                 checkpointEverySteps: UInt64(configuration.checkpoint.everySteps),
                 stateHashEverySteps: UInt64(configuration.cluster.stateHashEverySteps)),
             dataFingerprint: run.fingerprint, expectedWorkerCount: options.expectedWorkerCount,
-            startTimeoutTicks: 300, silenceTicksMax: 30, exchangeTicksMax: 100,
+            startTimeoutTicks: 300, silenceTicksMax: 30,
+            // Ten seconds: a dead member is evicted long before, and TCP has repeated a lost packet
+            // five times. Longer exchanges are learnt.
+            exchangePatienceTicks: 100,
             workerCountMax: 4096, dataEndpoint: dataEndpoint)
     }
 }

@@ -39,10 +39,10 @@ final class ExchangeNetwork {
 
     var sockets: [Socket] { [socket] }
 
-    /// Lets go of all others.
+    /// By new connections: an old one may be what has failed, and what waits in it is stale.
     func connect(_ endpoints: Set<String>) {
-        peers = peers.filter { endpoints.contains($0.key) }
-        for endpoint in endpoints where peers[endpoint] == nil {
+        peers = [:]
+        for endpoint in endpoints {
             do {
                 let streams = try (0..<Self.streamsPerPeer).map { _ in
                     let stream = try Socket(

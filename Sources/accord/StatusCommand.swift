@@ -35,6 +35,7 @@ struct StatusCommand: ParsableCommand {
         print("second attempts  \(status.secondAttempts)")
         guard let live = status.live else { return }
         print("coordinator      \(live.cluster.phase) (process \(live.processIdentifier))")
+        print("stalled sums     \(live.cluster.stalledExchangeCount)")
         for member in live.cluster.members {
             print(
                 "  rank \(member.rank)  \(member.worker)  \(member.hostName):"

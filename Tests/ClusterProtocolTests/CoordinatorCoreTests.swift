@@ -11,7 +11,7 @@ import Testing
                 run: RunID(1), configuration: "", laneCount: 4, stepCount: 100,
                 checkpointEverySteps: 10, stateHashEverySteps: 1),
             dataFingerprint: [7], expectedWorkerCount: workerCount, startTimeoutTicks: 300,
-            silenceTicksMax: 30, exchangeTicksMax: 50, workerCountMax: 8,
+            silenceTicksMax: 30, exchangePatienceTicks: 50, workerCountMax: 8,
             dataEndpoint: "coordinator")
     }
 
@@ -59,12 +59,12 @@ import Testing
     }
 
     private static func heartbeat(
-        _ number: UInt64, isExchanging: Bool, generation: UInt64
+        _ number: UInt64, isExchanging: Bool, generation: UInt64, applied: Step = .initial
     ) -> CoordinatorCore.Event {
         .received(
             .heartbeat(
                 Heartbeat(
-                    generation: Generation(generation), applied: .initial,
+                    generation: Generation(generation), applied: applied,
                     isExchanging: isExchanging, activity: "computes",
                     exchangeTimes: times(number))), from: WorkerID(number))
     }
@@ -109,17 +109,72 @@ import Testing
     @Test func anExchangeInWhichAllWaitIsGivenUpWithGrowingPatience() {
         var core = Self.running([1, 2])
 
-        let early = Self.pass(50, &core, exchanging: [1: true, 2: true])
+        let early = Self.pass(51, &core, exchanging: [1: true, 2: true])
         #expect(Self.prepares(early) == [])
         let late = Self.pass(1, &core, exchanging: [1: true, 2: true])
         #expect(Self.prepares(late) == [2])
 
         let again = Self.ready
         for number in [1, 2] as [UInt64] { _ = core.handle(again(number, 2)) }
-        let patient = Self.pass(100, &core, exchanging: [1: true, 2: true], generation: 2)
+        let patient = Self.pass(101, &core, exchanging: [1: true, 2: true], generation: 2)
         #expect(Self.prepares(patient) == [])
         let over = Self.pass(1, &core, exchanging: [1: true, 2: true], generation: 2)
         #expect(Self.prepares(over) == [3])
+        #expect(core.snapshot.stalledExchangeCount == 2)
+    }
+
+    @Test func sumsThatAreLateAreNamed() {
+        var core = Self.running([1, 2])
+
+        let directives = Self.pass(41, &core, exchanging: [1: true, 2: true])
+
+        #expect(Self.prepares(directives) == [])
+        #expect(
+            core.snapshot.waitingFor == [
+                "the sums of step 1 have been on their way for 4 s; starts again after 5 s"
+            ])
+    }
+
+    /// Heartbeats that always meet an exchange, though each time another.
+    @Test func stepsThatGoOnAreNoStall() {
+        var core = Self.running([1, 2])
+
+        let directives = (0..<400).flatMap { step in
+            [1, 2].flatMap {
+                core.handle(
+                    Self.heartbeat($0, isExchanging: true, generation: 1, applied: Step(step)))
+            } + core.handle(.tick)
+        }
+
+        #expect(Self.prepares(directives) == [])
+        #expect(core.snapshot.waitingFor == [])
+        _ = core.handle(
+            Self.heartbeat(2, isExchanging: false, generation: 1, applied: Step(399)))
+        #expect(core.snapshot.waitingFor == [])
+    }
+
+    @Test func aHeartbeatThatWasOvertakenTellsOfNoExchange() {
+        var core = Self.running([1, 2])
+        for number in [1, 2] as [UInt64] {
+            _ = core.handle(
+                Self.heartbeat(number, isExchanging: false, generation: 1, applied: Step(1)))
+        }
+
+        let directives = Self.pass(60, &core, exchanging: [1: true, 2: true])
+
+        #expect(Self.prepares(directives) == [])
+    }
+
+    /// The one that came late ends first; the other has been exchanging for long, but not with it.
+    @Test func theLastOfAnExchangeHasItsWholeTime() {
+        var core = Self.running([1, 2])
+        _ = Self.pass(400, &core, exchanging: [1: true, 2: false])
+        _ = Self.pass(1, &core, exchanging: [1: true, 2: true])
+        _ = core.handle(Self.heartbeat(2, isExchanging: false, generation: 1, applied: Step(1)))
+
+        let directives = Self.pass(40, &core, exchanging: [1: true, 2: false])
+
+        #expect(Self.prepares(directives) == [])
     }
 
     @Test func whoComputesIsWaitedForAndNamed() {

@@ -13,6 +13,14 @@ final class VirtualCluster {
         var doubledPercent = 0
         /// Of results that a member of an exchange waits for, in per mille.
         var lostResultsPerMille = 0
+        /// Steps whose sums reach nobody in so many generations, one after the other.
+        var lostExchanges: [UInt64: Int] = [:]
+        /// Steps, with the ticks for which their first lane is computed.
+        var slowLanes: [UInt64: Int] = [:]
+        /// What every exchange takes at least.
+        var exchangeTicks = 0
+        /// What fetching a state takes at least.
+        var stateTicks = 0
         /// Moments at which a random worker dies without a word; another comes 20 ticks later.
         var workerDeaths: [Int] = []
         /// Moments at which one more worker starts.
@@ -31,6 +39,8 @@ final class VirtualCluster {
         var lost = 0
         var doubled = 0
         var lostResults = 0
+        var lostExchanges = 0
+        var slowLanes = 0
         var workerDeaths = 0
         var coordinatorDeaths = 0
         var secondAttempts = 0
@@ -54,6 +64,9 @@ final class VirtualCluster {
     private(set) var workerOutcomes: [(ExitReason, String)] = []
     private(set) var committed: [StepReport] = []
     private(set) var masked: Set<MaskedClip> = []
+    /// What the coordinator has logged for people.
+    private(set) var events: [String] = []
+    var generationCount: UInt64 { log.generation.number }
     /// The first promise that was broken, if any.
     private(set) var violation: String?
 
@@ -66,6 +79,7 @@ final class VirtualCluster {
     private var workers: [WorkerID: VirtualWorker] = [:]
     private var workerCount = 0
     private var exchanges: [Exchange.Key: Exchange] = [:]
+    private var lostExchanges: Set<Exchange.Key> = []
     private let expectedWorkerCount: Int
 
     /// - Parameter hasGivenState: the state of step 0 is the coordinator's, not the seed's.
@@ -128,7 +142,7 @@ final class VirtualCluster {
         coordinator = CoordinatorCore(
             .init(
                 welcome: welcome, dataFingerprint: [7], expectedWorkerCount: expectedWorkerCount,
-                startTimeoutTicks: 300, silenceTicksMax: 30, exchangeTicksMax: 50,
+                startTimeoutTicks: 300, silenceTicksMax: 30, exchangePatienceTicks: 50,
                 workerCountMax: 64, dataEndpoint: "coordinator"),
             restoring: log)
         tickCoordinator(life: coordinatorLife)
@@ -187,8 +201,8 @@ final class VirtualCluster {
         case .numericClass(let name):
             if log.numericClass != nil { fail("the numeric class twice") }
             log.numericClass = name
-        case .event:
-            break
+        case .event(let text):
+            events.append(text)
         }
     }
 
@@ -263,11 +277,13 @@ final class VirtualCluster {
         for directive in worker.core.handle(event) { obey(directive, worker) }
     }
 
+    /// - Parameter ticks: passes in any case.
     private func later(
-        _ worker: VirtualWorker, _ delayMax: Int, _ action: @escaping (VirtualWorker) -> Void
+        _ worker: VirtualWorker, _ delayMax: Int, ticks: Int = 0,
+        _ action: @escaping (VirtualWorker) -> Void
     ) {
         let id = worker.id
-        after(1 + generator.next(below: delayMax)) { [unowned self] in
+        after(ticks * Self.tick + 1 + generator.next(below: delayMax)) { [unowned self] in
             if let worker = workers[id] { action(worker) }
         }
     }
@@ -328,7 +344,9 @@ final class VirtualCluster {
 
     private func compute(_ lane: VirtualWorker.Lane, _ worker: VirtualWorker) {
         counts.lanes += 1
-        later(worker, 150) { [unowned self] worker in
+        let slowTicks = lane.lane == 0 ? faults.slowLanes[lane.step.number] : nil
+        if slowTicks != nil { counts.slowLanes += 1 }
+        later(worker, 150, ticks: slowTicks ?? 0) { [unowned self] worker in
             let met = faults.unreadable.filter {
                 $0.key.step == lane.step && $0.value == lane.lane && !worker.masked.contains($0.key)
             }
@@ -360,7 +378,16 @@ final class VirtualCluster {
         guard exchange.lanes.count == plan.members.count else { return }
         let all = exchange.lanes.values.flatMap(\.self).sorted()
         if all != Array(0..<Self.laneCount) { return fail("step \(key.step): lanes \(all)") }
+        guard !isLost(key) else { return }
         for member in plan.members { complete(key, member.worker) }
+    }
+
+    private func isLost(_ key: Exchange.Key) -> Bool {
+        let lost = lostExchanges.count { $0.step == key.step }
+        guard lost < faults.lostExchanges[key.step.number, default: 0] else { return false }
+        lostExchanges.insert(key)
+        counts.lostExchanges += 1
+        return true
     }
 
     private func complete(_ key: Exchange.Key, _ id: WorkerID) {
@@ -369,7 +396,7 @@ final class VirtualCluster {
             counts.lostResults += 1
             return
         }
-        later(worker, 120) { [unowned self] worker in
+        later(worker, 120, ticks: faults.exchangeTicks) { [unowned self] worker in
             guard worker.exchange == key else { return }
             worker.exchange = nil
             let repeats = key.attempt == 1 && faults.secondAttempts.contains(key.step.number)
@@ -386,7 +413,8 @@ final class VirtualCluster {
     private func catchUp(_ choice: CatchUp, to step: Step, _ worker: VirtualWorker) {
         counts.catchUps["\(choice)".prefix { $0 != "(" }.description, default: 0] += 1
         let id = worker.id
-        later(worker, 400) { [unowned self] worker in
+        let fetchesState = if case .fetchState = choice { true } else { false }
+        later(worker, 400, ticks: fetchesState ? faults.stateTicks : 0) { [unowned self] worker in
             switch choice {
             case .none, .initialState:
                 if log.hasGivenState { return fail("worker \(id) starts from the seed") }

@@ -5,10 +5,10 @@ import Testing
 
 /// Whole runs of the real cores, on one seed each.
 @Suite struct VirtualClusterTests {
-    private static let stepCount: UInt64 = 24
+    static let stepCount: UInt64 = 24
 
     /// Promises 1 to 3: everything is committed once, in order, with the state of a quiet run.
-    private func expectWhole(_ cluster: VirtualCluster, _ seed: UInt64) {
+    func expectWhole(_ cluster: VirtualCluster, _ seed: UInt64) {
         #expect(cluster.violation == nil, "seed \(seed)")
         #expect(cluster.outcome?.0 == .success, "seed \(seed)")
         let steps = cluster.committed.map(\.step.number)

@@ -106,6 +106,30 @@ import Testing
         #expect(world.workers[dead].nextEvent(withinSeconds: 0) == nil)
     }
 
+    /// The first generation looks for a worker where nobody is, so that nothing reaches it.
+    @Test func framesThatGotLostAreSentAgainByTheNextGeneration() throws {
+        let world = try DataPlaneWorld(machines: ["a", "b", "c"])
+        let lanes = world.workers.map(\.lanes)
+        let lossy = world.plan(1, [0, 1, 2], base: 0, lanes: lanes, unreachable: 1)
+        world.configure(lossy)
+        for number in 0..<3 {
+            world.reset(number, step: 1)
+            try world.contribute(number, lossy, step: 1)
+        }
+        for number in 0..<3 {
+            #expect(world.workers[number].nextEvent(withinSeconds: 0) == nil)
+            world.workers[number].plane.commands.post(.abandon)
+        }
+
+        let plan = world.plan(2, [0, 1, 2], base: 0, lanes: lanes)
+        world.configure(plan)
+        for number in 0..<3 { try world.contribute(number, plan, step: 1) }
+
+        for number in 0..<3 {
+            try world.expectResult(number, step: 1, DataPlaneWorld.oracle(step: 1))
+        }
+    }
+
     private func segmentCount() throws -> Int {
         try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").count {
             var status = stat()

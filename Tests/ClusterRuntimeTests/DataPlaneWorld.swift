@@ -55,7 +55,7 @@ final class DataPlaneWorld {
         }
     }
 
-    private static func shared(_ events: Mailbox<WorkerCore.Event>) -> WorkerShared {
+    static func shared(_ events: Mailbox<WorkerCore.Event>) -> WorkerShared {
         WorkerShared(
             run: RunID(77),
             sizes: .init(
@@ -118,12 +118,17 @@ final class DataPlaneWorld {
 
     // MARK: - A step
 
-    func plan(_ generation: UInt64, _ ranks: [Int], base: UInt64, lanes: [[Int]]) -> StepPlan {
+    /// - Parameter unreachable: a worker whose endpoint is one where nobody listens.
+    func plan(
+        _ generation: UInt64, _ ranks: [Int], base: UInt64, lanes: [[Int]], unreachable: Int? = nil
+    ) -> StepPlan {
         StepPlan(
             generation: Generation(generation),
             members: ranks.map {
                 Member(
-                    worker: workers[$0].id, dataEndpoint: workers[$0].plane.address.endpoint,
+                    worker: workers[$0].id,
+                    dataEndpoint: $0 == unreachable
+                        ? "tcp://127.0.0.1:9" : workers[$0].plane.address.endpoint,
                     machine: machines[$0], threadCount: 1, hostName: "", processIdentifier: 0)
             },
             base: Step(base), attempt: 1, attemptScales: [],

@@ -21,7 +21,8 @@ import Testing
             cluster: ClusterSnapshot(
                 generation: 3, phase: "training", committedStep: 17, checkpointStep: 10,
                 members: [ClusterSnapshot.MemberState](repeating: member, count: workers),
-                maskedClipCount: 0, evictionCount: 0, waitingFor: waitingFor),
+                maskedClipCount: 0, evictionCount: 0, stalledExchangeCount: 0,
+                waitingFor: waitingFor),
             stepCount: stepCount, loss: loss, clipsPerSecond: clipsPerSecond,
             secondsLeft: secondsLeft, processIdentifier: 9)
     }

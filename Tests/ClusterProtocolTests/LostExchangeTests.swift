@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+import ClusterProtocol
+import Primitives
+import Testing
+
+/// When an exchange is run again, and when it is only waited for.
+extension VirtualClusterTests {
+    private static let seeds: [UInt64] = Array(1...30)
+
+    private func run(_ seed: UInt64, _ faults: VirtualCluster.Faults) -> VirtualCluster {
+        let cluster = VirtualCluster(
+            seed: seed, workerCount: 3, stepCount: Self.stepCount, faults: faults)
+        cluster.run()
+        expectWhole(cluster, seed)
+        return cluster
+    }
+
+    private func stalls(_ cluster: VirtualCluster) -> [String] {
+        cluster.events.filter { $0.contains("on their way") }
+    }
+
+    /// Whatever is lost for ever in one generation: the next one has the sums, with twice the
+    /// patience as long as they stay away, and no lane is computed again.
+    @Test(arguments: seeds)
+    func sumsThatGotLostAreExchangedAgain(_ seed: UInt64) {
+        var faults = VirtualCluster.Faults()
+        faults.lostExchanges = [8: 3, 24: 1]
+
+        let cluster = run(seed, faults)
+
+        #expect(cluster.counts.lostExchanges == 4)
+        #expect(
+            stalls(cluster) == [
+                "the sums of step 8 have been on their way for 5 s; starting again",
+                "the sums of step 8 have been on their way for 10 s; starting again",
+                "the sums of step 8 have been on their way for 20 s; starting again",
+                "the sums of step 24 have been on their way for 5 s; starting again",
+            ])
+        #expect(cluster.generationCount == 5)
+        #expect(cluster.counts.lanes == Int(Self.stepCount) * VirtualCluster.laneCount)
+    }
+
+    @Test(arguments: seeds)
+    func whoComputesForLongIsWaitedFor(_ seed: UInt64) {
+        var faults = VirtualCluster.Faults()
+        faults.slowLanes = [1: 300, 9: 400, 10: 60]
+
+        let cluster = run(seed, faults)
+
+        #expect(cluster.counts.slowLanes == 3)
+        #expect(stalls(cluster) == [])
+        #expect(cluster.generationCount == 1)
+    }
+
+    @Test(arguments: seeds)
+    func whoFetchesAStateForLongIsWaitedFor(_ seed: UInt64) {
+        var faults = VirtualCluster.Faults()
+        faults.lateWorkers = [30]
+        faults.stateTicks = 300
+
+        let cluster = run(seed, faults)
+
+        #expect(cluster.counts.catchUps["fetchState"] == 1)
+        #expect(stalls(cluster) == [])
+        #expect(cluster.generationCount == 2)
+    }
+
+    /// Exchanges of 40 ticks are in order, and the time without a coordinator is nobody's fault.
+    @Test(arguments: seeds)
+    func aCoordinatorThatWasAwayGivesUpNothing(_ seed: UInt64) {
+        var faults = VirtualCluster.Faults()
+        faults.exchangeTicks = 40
+        faults.coordinatorDeaths = [60, 300]
+        faults.coordinatorAbsence = 110
+
+        let cluster = run(seed, faults)
+
+        #expect(cluster.counts.coordinatorDeaths == 2)
+        #expect(stalls(cluster) == [])
+        #expect(cluster.generationCount == 1)
+    }
+
+    /// What takes 80 ticks is given up after 50 once, and never again.
+    @Test(arguments: seeds)
+    func aSlowNetworkIsLearnt(_ seed: UInt64) {
+        var faults = VirtualCluster.Faults()
+        faults.exchangeTicks = 80
+
+        let cluster = run(seed, faults)
+
+        #expect(
+            stalls(cluster) == [
+                "the sums of step 1 have been on their way for 5 s; starting again"
+            ])
+        #expect(cluster.generationCount == 2)
+    }
+}
