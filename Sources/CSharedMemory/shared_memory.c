@@ -35,6 +35,11 @@ size_t accord_segment_bytes(int descriptor) {
     return (size_t)status.st_size;
 }
 
+int accord_segment_release(int descriptor, size_t offset, size_t bytes) {
+    int mode = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+    return fallocate(descriptor, mode, (off_t)offset, (off_t)bytes) < 0 ? -errno : 0;
+}
+
 /// A name that starts with a zero byte is no file.
 static socklen_t make_address(struct sockaddr_un *address, const char *name) {
     size_t count = strnlen(name, sizeof address->sun_path - 1);

@@ -51,9 +51,6 @@ package final class DataPlane: Sendable {
         }
     }
 
-    /// Frames that wait for a generation which this worker has not begun.
-    static let earlyFramesMax = 4096
-
     /// Where peers find this worker.
     package struct Address: Equatable, Sendable {
         package let endpoint: String

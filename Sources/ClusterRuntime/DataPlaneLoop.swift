@@ -24,7 +24,11 @@ package final class DataPlaneLoop {
     private var deferred: [DataPlane.Command] = []
     private var waitsForSegments: (plan: StepPlan, rank: Int)?
     private var membership: Membership?
-    private var early: [ExchangeFrame] = []
+    private var early = EarlyFrames()
+    /// Whose exchange was given up; its frames come too late.
+    private var abandoned = Generation.none
+    /// When the segments of neighbours were first missed, until that was told.
+    private var missesSegmentsSince: ContinuousClock.Instant?
     private var isStopped = false
 
     package init(
@@ -38,7 +42,8 @@ package final class DataPlaneLoop {
             link =
                 resources.sharesMemory
                 ? try MachineLink(
-                    run: shared.run, worker: resources.worker, memory: resources.memory) : nil
+                    run: shared.run, worker: resources.worker, memory: resources.memory,
+                    logger: shared.logger) : nil
         } catch {
             shared.logger.warning("shares no memory with workers of this machine: cannot \(error)")
             link = nil
@@ -75,7 +80,7 @@ package final class DataPlaneLoop {
     }
 
     /// Looks at the neighbours a little longer while the own lanes wait for them: waking takes more
-    /// time than a small exchange. Not on a machine that has fewer cores than workers.
+    /// time than a small exchange.
     private func spin() -> Bool {
         guard let membership, membership.isStarted, membership.canSpin else { return false }
         let end = ContinuousClock.now + Self.spinTime
@@ -93,6 +98,7 @@ package final class DataPlaneLoop {
         case .configure(let plan, let rank):
             configure(plan, rank)
         case .abandon:
+            abandoned = max(abandoned, membership?.generation ?? shared.generation)
             membership = nil
             waitsForSegments = nil
             deferred = []
@@ -134,12 +140,15 @@ package final class DataPlaneLoop {
         link?.configure(
             Dictionary(uniqueKeysWithValues: neighbours.map { ($0.offset, $0.element.worker) }))
         waitsForSegments = (plan, rank)
+        missesSegmentsSince = .now
         beginIfSegmentsAreThere()
     }
 
     private func beginIfSegmentsAreThere() {
         guard let (plan, rank) = waitsForSegments else { return }
-        guard let segments = link == nil ? [:] : link?.segments else { return }
+        guard let segments = link == nil ? [:] : link?.segments else {
+            return tellMissingSegments()
+        }
         waitsForSegments = nil
         do {
             membership = try Membership(plan, rank: rank, segments, resources)
@@ -148,9 +157,22 @@ package final class DataPlaneLoop {
             return
         }
         let (commands, frames) = (deferred, early)
-        (deferred, early) = ([], [])
+        (deferred, early) = ([], EarlyFrames())
         for command in commands { performInside(command) }
-        for frame in frames { accept(frame) }
+        for frame in frames.all { accept(frame) }
+    }
+
+    private func tellMissingSegments() {
+        guard let since = missesSegmentsSince, let link,
+            ContinuousClock.now - since > .seconds(1)
+        else { return }
+        missesSegmentsSince = nil
+        let workers = link.missing.map(\.description).joined(separator: ", ")
+        shared.logger.warning(
+            """
+            waits for the memory of workers \(workers) of this machine; \
+            --no-shared-memory does without
+            """)
     }
 
     // MARK: - Exchange
@@ -174,18 +196,21 @@ package final class DataPlaneLoop {
 
     private func accept(_ frame: ExchangeFrame) {
         guard frame.run == shared.run else { return shared.countDrop(\.stale) }
-        let current = membership?.generation ?? shared.generation
-        if frame.key.generation > current
-            || (membership == nil && frame.key.generation == current)
-        {
-            // What a full list drops is exchanged again by a later generation.
-            guard early.count < DataPlane.earlyFramesMax else { return shared.countDrop(\.stale) }
-            early.append(frame)
+        let generation = frame.key.generation
+        guard generation > abandoned else { return shared.countDrop(\.stale) }
+        if membership == nil || generation > (membership?.generation ?? .none) {
+            // Less than all sums and reports can be on their way here; some more for the old ones.
+            let bytesMax = 2 * (shared.elementCount * 4 + shared.reportBytesMax) + 1 << 20
+            // What is left out is exchanged again by a later generation.
+            if !early.keep(frame, bytesMax: bytesMax) { shared.countDrop(\.stale) }
             return
         }
         guard let membership, frame.key.generation == membership.generation,
             membership.isAhead(frame.key.accumulation)
         else { return shared.countDrop(\.stale) }
+        guard membership.isPossible(frame.key.accumulation) else {
+            return shared.countDrop(\.malformed)
+        }
         switch membership.accept(frame) {
         case .accepted(let outgoing): send(outgoing, frame.key)
         case .duplicate: shared.countDrop(\.duplicate)

@@ -18,6 +18,8 @@ final class Membership {
     private let machineCount: Int
     private var tuning: ExchangeTuning
     private let machine: MachineMap
+    /// Every lane thread of this machine has a core of its own, and those of this worker do nothing
+    /// while it waits.
     let canSpin: Bool
 
     private var exchanges: [ExchangeKey: TreeExchange] = [:]
@@ -58,12 +60,17 @@ final class Membership {
             uniqueKeysWithValues: ExchangeSchedule.Shape.allCases.map { ($0, schedule($0)) })
         machineCount = Set(machines).count
         tuning = ExchangeTuning(machineCount: machineCount, base: plan.base)
+        // The step before the last two: all members have applied the base, or hear it from a peer.
+        own.release(
+            own.layout.resultIndex(AccumulationKey(step: plan.base.next, attempt: 1)))
         // Who gathers what on a machine does not depend on the shape.
         machine = try MachineMap(
             rank: rank, schedule: schedule(.direct), chunks: chunks, neighbours: segments,
             own: own)
+        let threadCount = plan.members.filter { $0.sharesMemory(with: plan.members[rank]) }
+            .reduce(0) { $0 + $1.threadCount }
         canSpin =
-            !segments.isEmpty && segments.count < ProcessInfo.processInfo.activeProcessorCount
+            !segments.isEmpty && threadCount <= ProcessInfo.processInfo.activeProcessorCount
         lastCompleted = AccumulationKey(step: plan.base, attempt: 2)
         now = resources.now
         previousEnd = resources.now()
@@ -88,6 +95,14 @@ final class Membership {
         (key.step, key.attempt) > (lastCompleted.step, lastCompleted.attempt)
     }
 
+    /// Whether a rank of this generation can be at this exchange: when it has completed the one
+    /// that is in flight here, it may have begun the next. Other keys come from nobody who means
+    /// well.
+    func isPossible(_ key: AccumulationKey) -> Bool {
+        (1...2).contains(key.attempt) && key.step > plan.base
+            && key.step.number <= lastCompleted.step.number + 2
+    }
+
     /// Whether something was announced to the neighbours since the last call.
     func takeHasAnnounced() -> Bool {
         defer { hasAnnounced = false }
@@ -102,7 +117,7 @@ final class Membership {
         }
         let exchange = TreeExchange(
             rank: rank, chunks: chunks, schedule: schedule, memory: memory(key),
-            tensorCount: shared.tensorCount)
+            tensorCount: shared.tensorCount, attempt: key.accumulation.attempt)
         exchanges[key] = exchange
         return exchange
     }
@@ -188,12 +203,16 @@ final class Membership {
         guard exchange.isComplete, let started else { return }
         exchanges[key] = nil
         self.started = nil
-        tuning.note(exchange.lastMicroseconds, step: Step(key.accumulation.step.number - 1))
+        if key.accumulation.attempt == 1 {
+            tuning.note(exchange.lastMicroseconds, step: Step(key.accumulation.step.number - 1))
+        }
         lastCompleted = key.accumulation
         previousEnd = now()
         let cost = started.stopwatch.cost(end: previousEnd)
-        lastMicroseconds = UInt32(
-            clamping: max(1, cost.waitedMicroseconds + cost.exposedMicroseconds))
+        if key.accumulation.attempt == 1 {
+            lastMicroseconds = UInt32(
+                clamping: max(1, cost.waitedMicroseconds + cost.exposedMicroseconds))
+        }
         shared.count(cost)
         let outcome: WorkerCore.ExchangeOutcome
         do {

@@ -151,10 +151,11 @@ package final class LaneAccumulator: Sendable {
             precondition(
                 elements.lowerBound >= starts[tensor],
                 "elements \(elements) of tensor \(tensor) after \(starts[tensor]) others")
-            starts[tensor] = elements.upperBound
             let sums = accumulator.tensors[tensor]
+            let wasComplete = starts[tensor] == sums.elementCount
+            starts[tensor] = elements.upperBound
             sums.add(gradient, elements, execution: execution)
-            if elements.upperBound == sums.elementCount { finish(tensor) }
+            if !wasComplete, elements.upperBound == sums.elementCount { finish(tensor) }
         }
 
         /// This lane has nothing more for a tensor.

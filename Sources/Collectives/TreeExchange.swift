@@ -29,7 +29,7 @@ package final class TreeExchange {
     package struct Outgoing {
         package let targetRank: Int
         package let part: Part
-        /// Memory that stays as it is until the exchange is complete.
+        /// Memory that stays as it is until all ranks have completed the exchange.
         package let payload: SharedBytes
     }
 
@@ -82,6 +82,9 @@ package final class TreeExchange {
     private static let streamedElementsMin = 1 << 20
 
     private let rank: Int
+    /// A second attempt gathers where the first has, whose totals may still be on their way:
+    /// whoever has reported for this one has them.
+    private let gathersAfterReports: Bool
     private let chunks: ChunkPlan
     private let schedule: ExchangeSchedule
     private let memory: any MachineMemory
@@ -99,7 +102,7 @@ package final class TreeExchange {
 
     package init(
         rank: Int, chunks: ChunkPlan, schedule: ExchangeSchedule, memory: any MachineMemory,
-        tensorCount: Int
+        tensorCount: Int, attempt: Int = 1
     ) {
         precondition(
             (0..<schedule.worldSize).contains(rank), "rank \(rank) of \(schedule.worldSize)")
@@ -107,6 +110,7 @@ package final class TreeExchange {
             schedule.chunkCount == chunks.chunkCount,
             "a schedule of \(schedule.chunkCount) chunks for \(chunks.chunkCount)")
         self.rank = rank
+        gathersAfterReports = attempt > 1
         self.chunks = chunks
         self.schedule = schedule
         self.memory = memory
@@ -174,9 +178,9 @@ package final class TreeExchange {
         chunksMax: Int = .max
     ) throws(MalformedBytes) -> (outgoing: [Outgoing], hasChanged: Bool) {
         let missingBefore = (unreducedCount, ungathered.count, reports.missingCount)
-        let outgoing = gather(chunksMax)
-        readTotals()
         try readReports()
+        let outgoing = gathersAfterReports && !reports.isComplete ? [] : gather(chunksMax)
+        readTotals()
         let missing = (unreducedCount, ungathered.count, reports.missingCount)
         return (outgoing, missing != missingBefore)
     }
@@ -233,7 +237,7 @@ package final class TreeExchange {
         guard !accepted.contains(part) else { return .duplicate }
         do {
             switch part.phase {
-            case .reports: return try acceptReports(part, payload)
+            case .reports: return try acceptReports(part, payload, encoding)
             case .partial: return try acceptPartial(part, payload, encoding)
             case .total: return try acceptTotal(part, payload, encoding)
             }
@@ -243,8 +247,11 @@ package final class TreeExchange {
     }
 
     private func acceptReports(
-        _ part: Part, _ payload: SharedBytes
+        _ part: Part, _ payload: SharedBytes, _ encoding: ExchangeFrame.Encoding
     ) throws(MalformedBytes) -> AcceptOutcome {
+        guard part.chunk == 0, encoding == .plain else {
+            return .malformed("reports are plain and have no chunk")
+        }
         try reports.insert(part.sourceRank, encoded: Array(payload.bytes))
         accepted.insert(part)
         return .accepted([])

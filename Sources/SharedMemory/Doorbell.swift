@@ -16,9 +16,9 @@ package final class Doorbell {
 
     package enum RingOutcome: Equatable, Sendable {
         case rung
-        /// It has been rung often and not looked yet: it will wake in any case, but a segment has
-        /// to be sent again.
-        case full
+        /// Not now. If it has been rung often and not looked yet, it will wake in any case; a
+        /// segment has to be sent again.
+        case refused
         /// Nobody has this name.
         case gone
     }
@@ -45,8 +45,8 @@ package final class Doorbell {
             descriptor, name, bytes, bytes.count, segment?.descriptor ?? -1)
         switch -status {
         case 0: return .rung
-        case EAGAIN, ENOBUFS: return .full
-        default: return .gone
+        case ECONNREFUSED, ENOENT: return .gone
+        default: return .refused
         }
     }
 

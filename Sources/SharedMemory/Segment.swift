@@ -35,4 +35,9 @@ package final class Segment: Sendable {
     }
 
     deinit { close(descriptor) }
+
+    /// Gives the memory of a part back, where the system can; it holds zeros then.
+    package func release(_ part: Range<Int>) {
+        _ = accord_segment_release(descriptor, part.lowerBound, part.count)
+    }
 }

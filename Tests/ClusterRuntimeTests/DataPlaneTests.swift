@@ -130,6 +130,119 @@ import Testing
         }
     }
 
+    /// A tensor that all own lanes have delivered does not wait for the others.
+    @Test func chunksGoOnTheirWayWhileLanesAreComputed() throws {
+        let world = try DataPlaneWorld(machines: ["a", "b"])
+        let peer = try Socket(.router, MessagingContext(), messageBytesMax: 1 << 20)
+        let endpoint = try peer.bind("tcp://127.0.0.1:0")
+        var plan = world.plan(1, [0, 1], base: 0, lanes: world.workers.map(\.lanes))
+        var members = plan.members
+        members[1].dataEndpoint = endpoint
+        plan = StepPlan(
+            generation: plan.generation, members: members, base: plan.base, attempt: 1,
+            attemptScales: [], catchUp: plan.catchUp, inFlightLanes: plan.inFlightLanes,
+            steadyLanes: plan.steadyLanes, masked: [])
+        let worker = world.workers[0]
+        let key = DataPlaneWorld.key(plan, step: 1)
+        worker.shared.generation = plan.generation
+        worker.plane.commands.post(.configure(plan, rank: 0))
+        world.reset(0, step: 1)
+        let expectation = worker.accumulator.expect(laneCount: worker.lanes.count)
+        worker.plane.commands.post(.open(key, expectation: expectation))
+
+        let open = try worker.lanes.map {
+            try #require(worker.accumulator.open(lane: $0, key: key.accumulation))
+        }
+        for (lane, open) in zip(worker.lanes, open) {
+            let gradient = DataPlaneWorld.gradient(lane: lane, step: 1, tensor: 2)
+            open.add(gradient, tensor: 2, elements: 0..<gradient.count)
+        }
+
+        let wakeUp = WakeUp()
+        var frames: [SharedBytes]?
+        let end = ContinuousClock.now + .seconds(60)
+        while frames == nil, ContinuousClock.now < end {
+            poll([peer], wakeUp, timeoutMilliseconds: 100)
+            frames = try peer.receiveShared()
+        }
+        let received = try #require(frames)
+        let frame = try ExchangeFrame(decoding: received[2].bytes, payload: received[3])
+        // Its root is there, and no other tensor lies in it.
+        #expect(frame.part == .init(phase: .partial, sourceRank: 0, chunk: 1))
+        for open in open { #expect(open.close(report: [])) }
+    }
+
+    struct Strange: CustomTestStringConvertible, Sendable {
+        let testDescription: String
+        var generation: UInt64 = 1
+        var step: UInt64 = 1
+        var attempt = 1
+        var part = TreeExchange.Part(phase: .reports, sourceRank: 1, chunk: 0)
+        var isDamaged = false
+        var isStale = false
+    }
+
+    /// Of the run, with a good checksum, and impossible.
+    static let strange = [
+        Strange(testDescription: "a third attempt of the base", step: 0, attempt: 3),
+        Strange(testDescription: "no attempt", attempt: 0),
+        Strange(testDescription: "an attempt that is another step's", attempt: 5),
+        Strange(testDescription: "a step that nobody can have reached", step: 4),
+        Strange(testDescription: "a step beyond all numbers", step: 1 << 38),
+        Strange(testDescription: "the largest step", step: .max),
+        Strange(testDescription: "the base", step: 0, isStale: true),
+        Strange(testDescription: "an older generation", generation: 0, isStale: true),
+        Strange(testDescription: "damaged on the way", isDamaged: true),
+        Strange(
+            testDescription: "no such rank", part: .init(phase: .reports, sourceRank: 9, chunk: 0)),
+        Strange(
+            testDescription: "reports with a chunk",
+            part: .init(phase: .reports, sourceRank: 1, chunk: 7)),
+        Strange(
+            testDescription: "a chunk beyond all numbers",
+            part: .init(phase: .partial, sourceRank: 1, chunk: Int(UInt32.max))),
+        Strange(
+            testDescription: "a total that is not due",
+            part: .init(phase: .total, sourceRank: 1, chunk: 1)),
+    ]
+
+    /// It is counted, and the exchange goes on as if it had never been.
+    @Test(arguments: strange)
+    func aStrangeFrameReachesNoSum(_ strange: Strange) throws {
+        let world = try DataPlaneWorld(machines: ["a", "b", "a"])
+        let plan = world.plan(1, [0, 1, 2], base: 0, lanes: world.workers.map(\.lanes))
+        world.configure(plan)
+        let stranger = try Socket(
+            .dealer(identity: []), MessagingContext(), messageBytesMax: 1 << 20)
+        try stranger.connect(world.workers[0].plane.address.endpoint)
+        let frame = ExchangeFrame(
+            run: RunID(77),
+            key: ExchangeKey(
+                generation: Generation(strange.generation),
+                accumulation: AccumulationKey(step: Step(strange.step), attempt: strange.attempt)),
+            part: strange.part, payload: SharedBytes([1, 2, 3]))
+        var header = frame.encodeHeader()
+        if strange.isDamaged { header[5] ^= 1 }
+
+        #expect(try stranger.send([[1], header], frame.payload) == .sent)
+        let worker = world.workers[0]
+        let end = ContinuousClock.now + .seconds(60)
+        while worker.shared.exchangeTimes.drops == .init(), ContinuousClock.now < end {
+            poll([], WakeUp(), timeoutMilliseconds: 5)
+        }
+
+        let drops = worker.shared.exchangeTimes.drops
+        #expect(drops.stale == (strange.isStale ? 1 : 0))
+        #expect(drops.malformed == (strange.isStale ? 0 : 1))
+        for number in 0..<3 {
+            world.reset(number, step: 1)
+            try world.contribute(number, plan, step: 1)
+        }
+        for number in 0..<3 {
+            try world.expectResult(number, step: 1, DataPlaneWorld.oracle(step: 1))
+        }
+    }
+
     private func segmentCount() throws -> Int {
         try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").count {
             var status = stat()

@@ -18,7 +18,7 @@ final class DataPlaneWorld {
     static let elementCount = 300_160
     static let scale: UInt8 = 130
 
-    final class Worker {
+    final class Worker: Sendable {
         let id: WorkerID
         let shared: WorkerShared
         let events = Mailbox<WorkerCore.Event>()

@@ -196,6 +196,7 @@ import Testing
 
         second.add([3], tensor: 0, elements: 1..<2)
         #expect(finals.all == [.init(tensor: 0, expectation: 1)])
+        second.add([], tensor: 0, elements: 2..<2)
         #expect(second.close(report: []))
 
         #expect(finals.all == [.init(tensor: 0, expectation: 1), .init(tensor: 1, expectation: 1)])

@@ -62,7 +62,8 @@ import Testing
             (.partial, 2, 0, [1, 2]), (.partial, 2, 0, two + two),
             // Its root is here; no partial sum was sent for it yet.
             (.total, 2, 0, two), (.total, 2, 1, two),
-            (.reports, 2, 0, [255, 255, 255, 255]), (.reports, 2, 0, []), (.reports, 1, 0, []),
+            (.reports, 2, 1, []), (.reports, 2, 0, [255, 255, 255, 255]), (.reports, 2, 0, []),
+            (.reports, 1, 0, []),
         ]
 
         for (phase, source, chunk, bytes) in refused {
@@ -77,6 +78,49 @@ import Testing
             Issue.record("\(part) was refused")
             return
         }
+    }
+
+    /// Whoever has completed the first attempt may begin the second while totals of the first,
+    /// which lie where the second gathers, still wait for the network.
+    @Test func aSecondAttemptTouchesNoTotalBeforeAllRanksHaveReported() throws {
+        let (accumulator, result) = (IntVector(count: 4), IntVector(count: 4))
+        func exchange(attempt: Int) -> TreeExchange {
+            TreeExchange(
+                rank: 0, chunks: ChunkPlan(elementCount: 4, chunkElements: 4),
+                schedule: ExchangeSchedule(
+                    shape: .direct, chunkCount: 1, machineOfRank: [0, 1, 2]),
+                memory: LoneMemory(accumulator: accumulator, result: result), tensorCount: 0,
+                attempt: attempt)
+        }
+        let partial = SharedBytes([UInt8](repeating: 1, count: 16))
+        func bring(_ ranks: [Int], to exchange: TreeExchange) throws {
+            exchange.contribute([0])
+            for rank in ranks {
+                _ = exchange.accept(
+                    .init(phase: .partial, sourceRank: rank, chunk: 0), payload: partial)
+            }
+            _ = try exchange.advance()
+        }
+        try bring([1, 2], to: exchange(attempt: 1))
+        let total = Array(result.elements)
+        #expect(total == [Int32](repeating: 0x0202_0202, count: 4))
+
+        let second = exchange(attempt: 2)
+        accumulator.pointer.update(repeating: 5, count: 4)
+        try bring([1, 2], to: second)
+        #expect(Array(result.elements) == total)
+
+        let none = LaneAccumulator(
+            rule: ExactSums(laneCount: 3), tensors: [], sums: IntVector(count: 0))
+        _ = second.contribute(none.contribution())
+        for rank in 1...2 {
+            // No microseconds, no tensors, no lanes.
+            let report = SharedBytes([UInt8](repeating: 0, count: 12))
+            _ = second.accept(.init(phase: .reports, sourceRank: rank, chunk: 0), payload: report)
+        }
+        _ = try second.advance()
+        #expect(Array(result.elements) == total.map { $0 + 5 })
+        #expect(second.isComplete)
     }
 
     @Test func reportsOfANeighbourThatAreNoneEndTheExchange() throws {

@@ -16,6 +16,9 @@ int accord_segment_create(size_t bytes);
 /// The bytes of a segment; 0 if the descriptor is none, or could still shrink.
 size_t accord_segment_bytes(int descriptor);
 
+/// Gives the memory of a part back; it holds zeros then.
+int accord_segment_release(int descriptor, size_t offset, size_t bytes);
+
 /// Opens a datagram socket under a name that vanishes with it and that this network namespace alone
 /// knows.
 int accord_doorbell_open(const char *name);

@@ -55,6 +55,9 @@ final class ExchangeMemory: MachineMemory {
             reports.count <= own.layout.reportBytesMax,
             "reports of \(reports.count) bytes, at most \(own.layout.reportBytesMax)")
         let start = own.mapping.base + own.layout.reportOffset(reportIndex)
+        // A neighbour that is late in an exchange which was given up may be reading.
+        SharedWord(start).store(0)
+        SharedWord.fence()
         UnsafeMutableRawBufferPointer(start: start + 16, count: reports.count)
             .copyBytes(from: reports)
         SharedWord(start + 8).store(UInt64(reports.count))
@@ -66,7 +69,9 @@ final class ExchangeMemory: MachineMemory {
         guard SharedWord(start).load() == tag else { return nil }
         // Another process wrote it: whatever it says, nothing else of its segment is read.
         let count = Int(min(SharedWord(start + 8).load(), UInt64(own.layout.reportBytesMax)))
-        return Array(UnsafeRawBufferPointer(start: start + 16, count: count))
+        let reports = Array(UnsafeRawBufferPointer(start: start + 16, count: count))
+        SharedWord.fence()
+        return SharedWord(start).load() == tag ? reports : nil
     }
 }
 

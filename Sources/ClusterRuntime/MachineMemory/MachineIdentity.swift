@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 
-/// Says which workers can share memory: those of one boot of one machine, one network namespace,
-/// for the names of doorbells belong to it, and one user.
+/// Says which workers can share memory: those of one boot of one machine, of one network namespace,
+/// for the names of doorbells belong to it, and of one user as one user namespace counts them.
 enum MachineIdentity {
     /// nil where the system does not tell.
     static func current() -> String? {
-        var namespace = stat()
         guard let boot = firstLine("/proc/sys/kernel/random/boot_id"),
-            stat("/proc/self/ns/net", &namespace) == 0
+            let network = inode("/proc/self/ns/net"), let user = inode("/proc/self/ns/user")
         else { return nil }
-        return "\(boot) \(namespace.st_ino) \(getuid())"
+        return "\(boot) \(network) \(user) \(getuid())"
+    }
+
+    private static func inode(_ path: String) -> UInt64? {
+        var status = stat()
+        return stat(path, &status) == 0 ? UInt64(status.st_ino) : nil
     }
 
     private static func firstLine(_ path: String) -> String? {

@@ -2,6 +2,7 @@
 import ClusterProtocol
 import Collectives
 import Foundation
+import Logging
 import Primitives
 import SharedMemory
 
@@ -16,12 +17,16 @@ final class MachineLink {
     private var known: [WorkerID: NeighbourMemory] = [:]
     /// Workers that have the own segment.
     private var served: Set<WorkerID> = []
+    /// Whose segments have come since the last generation was configured: perhaps for the next one.
+    private var recent: Set<WorkerID> = []
+    private let logger: Logger
     /// By rank, those of the generation.
     private var neighbours: [Int: WorkerID] = [:]
 
     init(
-        run: RunID, worker: WorkerID, memory: WorkerMemory
+        run: RunID, worker: WorkerID, memory: WorkerMemory, logger: Logger
     ) throws(SharedMemoryFailure) {
+        self.logger = logger
         self.run = run
         self.worker = worker
         self.memory = memory
@@ -35,9 +40,11 @@ final class MachineLink {
     /// - Parameter neighbours: by rank, the other workers of this machine.
     func configure(_ neighbours: [Int: WorkerID]) {
         self.neighbours = neighbours
-        let workers = Set(neighbours.values)
+        let workers = Set(neighbours.values).union(recent)
         known = known.filter { workers.contains($0.key) }
-        served.formIntersection(workers)
+        recent = []
+        // Again to all: what was handed over may not have been taken, for want of descriptors.
+        served = []
         exchangeSegments()
     }
 
@@ -58,7 +65,7 @@ final class MachineLink {
         for neighbour in neighbours.values where !served.contains(neighbour) {
             let name = Self.doorbellName(of: neighbour)
             // One that is gone is left out of the next generation.
-            if doorbell.ring(name, greeting, handing: memory.segment) != .full {
+            if doorbell.ring(name, greeting, handing: memory.segment) != .refused {
                 served.insert(neighbour)
             }
         }
@@ -82,9 +89,9 @@ final class MachineLink {
             // The first counts: a worker has one segment for life.
             guard known[sender] == nil else { return }
             known[sender] = try NeighbourMemory(segment, memory.layout)
+            recent.insert(sender)
         } catch {
-            // No greeting of this run; its sender waits and says so.
-            return
+            logger.warning("a segment of another process cannot be used: \(error)")
         }
     }
 
@@ -110,7 +117,7 @@ final class MachineLink {
             guard let neighbour = known[worker], waitingWord(neighbour.base).load() == 1 else {
                 continue
             }
-            // A full doorbell wakes as well, and who is gone is not waited for.
+            // A doorbell that is full wakes as well, and who is gone is not waited for.
             _ = doorbell.ring(Self.doorbellName(of: worker))
         }
     }

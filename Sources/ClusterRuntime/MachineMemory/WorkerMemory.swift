@@ -26,6 +26,13 @@ package final class WorkerMemory: Sendable {
             count: layout.elementCount, owner: mapping)
     }
 
+    /// Gives the memory of a result back that nobody keeps: in the next generation the rank gathers
+    /// other chunks.
+    func release(_ index: Int) {
+        let start = layout.resultOffset(index)
+        segment.release(start..<layout.resultOffset(index + 1))
+    }
+
     /// The own part of a result, by itself.
     func result(_ index: Int) -> IntVector {
         IntVector(
