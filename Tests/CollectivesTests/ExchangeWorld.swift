@@ -24,6 +24,9 @@ struct ExchangeWorld {
 
     let shape: Shape
     let accumulators: [LaneAccumulator]
+    /// What neighbours see of the accumulators: nonsense where nothing was contributed yet.
+    private let visible: [IntVector]
+    private let chunks: ChunkPlan
     let exchanges: [TreeExchange]
     private(set) var inFlight: [TreeExchange.Outgoing] = []
     private(set) var duplicateCount = 0
@@ -43,11 +46,15 @@ struct ExchangeWorld {
         let machines = schedule.machines.map { _ in
             VirtualMachine(elementCount: shape.elementCount)
         }
-        exchanges = accumulators.enumerated().map { rank, accumulator in
+        let visible = accumulators.map { _ in IntVector(count: shape.elementCount) }
+        for vector in visible { vector.pointer.update(repeating: 1 << 20, count: vector.count) }
+        self.visible = visible
+        self.chunks = chunks
+        exchanges = accumulators.indices.map { rank in
             let machine = machines[schedule.machine(of: rank)]
             return TreeExchange(
                 rank: rank, chunks: chunks, schedule: schedule,
-                memory: VirtualMemory(machine, rank: rank, accumulator: accumulator.sums),
+                memory: VirtualMemory(machine, rank: rank, accumulator: visible[rank]),
                 tensorCount: 1)
         }
     }
@@ -104,6 +111,7 @@ struct ExchangeWorld {
     }
 
     private mutating func contribute(_ rank: Int) {
+        for chunk in 0..<chunks.chunkCount { show(chunk, of: rank) }
         inFlight += exchanges[rank].contribute(accumulators[rank].contribution())
     }
 
@@ -112,8 +120,15 @@ struct ExchangeWorld {
         _ rank: Int, _ generator: inout SeededGenerator, isWaiting: Bool
     ) {
         guard isWaiting, shape.elementCount > 0 else { return }
-        let count = (shape.elementCount + shape.chunkElements - 1) / shape.chunkElements
-        exchanges[rank].contribute([generator.next(below: count)])
+        let chunk = generator.next(below: chunks.chunkCount)
+        show(chunk, of: rank)
+        exchanges[rank].contribute([chunk])
+    }
+
+    private func show(_ chunk: Int, of rank: Int) {
+        for element in chunks.elements(of: chunk) {
+            visible[rank].pointer[element] = accumulators[rank].sums.pointer[element]
+        }
     }
 
     private mutating func deliver(_ generator: inout SeededGenerator) {

@@ -189,6 +189,7 @@ import Testing
 
         #expect(accumulator.expect(laneCount: 2) == 1)
         first.add([1, 2], tensor: 0, elements: 0..<2)
+        first.add([], tensor: 0, elements: 2..<2)
         second.add([1], tensor: 0, elements: 0..<1)
         first.add([1], tensor: 1, elements: 0..<1)
         #expect(first.close(report: []))
@@ -196,7 +197,6 @@ import Testing
 
         second.add([3], tensor: 0, elements: 1..<2)
         #expect(finals.all == [.init(tensor: 0, expectation: 1)])
-        second.add([], tensor: 0, elements: 2..<2)
         #expect(second.close(report: []))
 
         #expect(finals.all == [.init(tensor: 0, expectation: 1), .init(tensor: 1, expectation: 1)])

@@ -53,6 +53,15 @@ import Testing
             Issue.record("a width of 33 bits was not refused")
             return
         }
+        // Reports that would be taken: no microseconds, one tensor, no lanes.
+        let reports = SharedBytes([0, 0, 0, 0, 1, 0, 0, 0, 9, 0, 0, 0, 0])
+        for (chunk, encoding) in [(1, .plain), (0, .packed)] as [(Int, ExchangeFrame.Encoding)] {
+            let part = TreeExchange.Part(phase: .reports, sourceRank: 2, chunk: chunk)
+            guard case .malformed = exchange.accept(part, payload: reports, encoding) else {
+                Issue.record("reports of chunk \(chunk), \(encoding), were not refused")
+                return
+            }
+        }
         let refused: [(phase: ExchangeFrame.Phase, source: Int, chunk: Int, bytes: [UInt8])] = [
             (.partial, 3, 0, two), (.partial, -1, 0, two),
             // From here.
@@ -62,7 +71,7 @@ import Testing
             (.partial, 2, 0, [1, 2]), (.partial, 2, 0, two + two),
             // Its root is here; no partial sum was sent for it yet.
             (.total, 2, 0, two), (.total, 2, 1, two),
-            (.reports, 2, 1, []), (.reports, 2, 0, [255, 255, 255, 255]), (.reports, 2, 0, []),
+            (.reports, 2, 0, [255, 255, 255, 255]), (.reports, 2, 0, []),
             (.reports, 1, 0, []),
         ]
 
