@@ -95,6 +95,8 @@ struct AllReduceRankCommand: ParsableCommand {
                     ExchangeKey(generation: Generation(1), accumulation: key), contribution))
             finish(round, loop, events)
             times.append((ContinuousClock.now - start) / .seconds(1))
+            // What follows would take the cores of ranks that are not done.
+            barrier.wait(rank: rank, ranks: ranks)
             guard let sums = shared.reduced(key.step)?.sums.elements,
                 zip(sums, accumulator.sums.elements).allSatisfy({ $0 == Int32(ranks) * $1 })
             else { throw ExitCode.failure }

@@ -15,6 +15,7 @@ final class SharedBarrier {
     private static let byteCount = 4096
     /// Behind the barriers, a word per rank.
     private static let roundsOffset = 2048
+    private static let looksMax = 10_000
 
     private let descriptor: Int32
     private let barrier: UnsafeMutablePointer<pthread_barrier_t>
@@ -68,8 +69,11 @@ final class SharedBarrier {
         let words = UnsafeRawPointer(barrier) + Self.roundsOffset
         SharedWord(words + 8 * rank).store(round)
         for other in 0..<ranks {
+            var looks = 0
             while SharedWord(words + 8 * other).load() < round {
-                if hasCores { SharedWord.pause() } else { sched_yield() }
+                looks += 1
+                // Who looks for long may have the core of the one that is missing.
+                if hasCores, looks < Self.looksMax { SharedWord.pause() } else { sched_yield() }
             }
         }
     }
