@@ -3,11 +3,9 @@ import ClusterProtocol
 import Foundation
 
 extension ClusterSnapshot.MemberState {
-    /// What its exchanges cost, for `accord status`; nil before there was anything.
-    package var exchangeText: String? {
-        let parts = [costText, dropText].compactMap(\.self)
-        return parts.isEmpty ? nil : parts.joined(separator: "; ")
-    }
+    /// What its exchanges cost and which frames it has dropped, for `accord status`; nothing before
+    /// there was any. Lines of at most 69 characters, for they are indented.
+    package var exchangeLines: [String] { [costText, dropText].compactMap(\.self) }
 
     private var costText: String? {
         guard exchangeTimes.count > 0 else { return nil }

@@ -78,7 +78,8 @@ package final class TreeExchange {
         var isPartialSent = false
     }
 
-    /// Results as large as this leave the caches before anybody reads them.
+    /// Results as large as this leave the caches before anybody reads them, unless they are sent to
+    /// another machine at once.
     private static let streamedElementsMin = 1 << 20
 
     private let rank: Int
@@ -389,7 +390,7 @@ package final class TreeExchange {
         if sources.count == 1, sources[0].bytes.baseAddress == UnsafeRawPointer(target) { return }
         accord_sum_int32(
             target, sources.map { $0.bytes.baseAddress }, sources.count, range.count,
-            chunks.elementCount >= Self.streamedElementsMin)
+            chunks.elementCount >= Self.streamedElementsMin && schedule.machines.count == 1)
     }
 
     private func gathered(_ chunk: Int) -> UnsafeMutableBufferPointer<Int32> {

@@ -41,7 +41,7 @@ struct StatusCommand: ParsableCommand {
                 "  rank \(member.rank)  \(member.worker)  \(member.hostName):"
                     + "\(member.processIdentifier)  step \(member.appliedStep)  "
                     + member.activity)
-            if let text = member.exchangeText { print("          \(text)") }
+            for line in member.exchangeLines { print("          \(line)") }
         }
         for sentence in live.cluster.waitingFor { print("waits: \(sentence)") }
     }

@@ -64,25 +64,26 @@ import Testing
     // MARK: - accord status
 
     @Test func aWorkerThatHasNotExchangedSaysNothingOfIt() {
-        #expect(Self.live().cluster.members.map(\.exchangeText) == [nil, nil])
+        #expect(Self.live().cluster.members.map(\.exchangeLines) == [[], []])
     }
 
-    @Test func whatExchangesCostIsSaidInOneLine() {
+    @Test func whatExchangesCostIsSaidInALine() {
         var member = Self.live().cluster.members[0]
         member.exchangeTimes.drops = .init(stale: 3, duplicate: 0, malformed: 1)
         let drops = "dropped frames: 3 stale, 0 double, 1 damaged"
-        #expect(member.exchangeText == drops)
+        #expect(member.exchangeLines == [drops])
 
         member.exchangeTimes.count = 1
         member.exchangeTimes.mean = .init(
             waitedMicroseconds: 3049, exposedMicroseconds: 12_000, stepMicroseconds: 0)
         #expect(
-            member.exchangeText == "exchange 12.0 ms exposed, 3.0 ms waiting; \(drops)")
+            member.exchangeLines == ["exchange 12.0 ms exposed, 3.0 ms waiting", drops])
 
         member.exchangeTimes.drops = .init()
         member.exchangeTimes.mean.stepMicroseconds = 160_000
         #expect(
-            member.exchangeText == "exchange 12.0 ms exposed (7.5 % of a step), 3.0 ms waiting")
+            member.exchangeLines
+                == ["exchange 12.0 ms exposed (7.5 % of a step), 3.0 ms waiting"])
     }
 
     private func write(_ summaries: [StepSummary], to folder: RunFolder) throws {
