@@ -254,11 +254,12 @@ import Testing
         }
     }
 
-    /// A thread lets go of what it had some moments after it has been joined.
-    private func waitUntilSegmentsAreGone() throws {
+    /// A thread lets go of what it had some moments after it has been joined, and a process that
+    /// another test starts has all descriptors until it has begun.
+    private func wait(until condition: () throws -> Bool) throws {
         let clock = ContinuousClock()
         let end = clock.now + .seconds(60)
-        while try segmentCount() > 0, clock.now < end {
+        while try !condition(), clock.now < end {
             poll([], WakeUp(), timeoutMilliseconds: 5)
         }
     }
@@ -269,7 +270,7 @@ import Testing
             return ids.count { sockets.contains("@accord-\($0)") }
         }
         // Of tests before this one.
-        try waitUntilSegmentsAreGone()
+        try wait { try segmentCount() == 0 }
         #expect(try segmentCount() == 0)
         var world: DataPlaneWorld? = try DataPlaneWorld(machines: ["a", "a"])
         let ids = world?.workers.map(\.id) ?? []
@@ -289,7 +290,7 @@ import Testing
 
         world = nil
 
-        try waitUntilSegmentsAreGone()
+        try wait { try segmentCount() == 0 && doorbells(ids) == 0 }
         #expect(try segmentCount() == 0)
         #expect(try doorbells(ids) == 0)
     }

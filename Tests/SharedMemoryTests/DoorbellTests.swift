@@ -63,7 +63,11 @@ import Testing
         bell = nil
         #expect(bell == nil)
 
-        #expect(other.ring(name) == .gone)
+        // A process that another test starts has all descriptors until it has begun.
+        let end = ContinuousClock.now + .seconds(60)
+        var outcome = other.ring(name)
+        while outcome != .gone, ContinuousClock.now < end { outcome = other.ring(name) }
+        #expect(outcome == .gone)
         _ = try Doorbell(name: name)
     }
 }
