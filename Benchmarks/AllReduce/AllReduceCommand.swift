@@ -30,7 +30,7 @@ struct AllReduceCommand: ParsableCommand {
     var place: [ExchangePlace] = ExchangePlace.allCases
 
     @Option(help: "TCP streams of the limit from rank to rank; Accord's number if not given.")
-    var streams: Int = AllReduceRankCommand.streamsPerNeighbour
+    var streams: Int = DataPlane.streamsPerPeer
 
     @Option(help: "Folder with the programs of Benchmarks/Limits.")
     var limits: String?

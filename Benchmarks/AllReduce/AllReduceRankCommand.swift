@@ -16,9 +16,6 @@ struct AllReduceRankCommand: ParsableCommand {
         commandName: "all-reduce-rank", abstract: "One process of all-reduce.",
         shouldDisplay: false)
 
-    /// TCP streams from a worker to each other one, in the data plane; the limit has as many.
-    static let streamsPerNeighbour = 2
-
     @Option(help: "Its number.")
     var rank: Int
 
@@ -41,7 +38,7 @@ struct AllReduceRankCommand: ParsableCommand {
 
     func run() throws {
         let barrier = try SharedBarrier(path: barrier)
-        let context = MessagingContext(ioThreadCount: Self.streamsPerNeighbour)
+        let context = MessagingContext(ioThreadCount: DataPlane.streamsPerPeer)
         while let bytes = readLine().flatMap({ Int($0) }) {
             let times = try measure(elementCount: bytes / 4, barrier, context)
             say("seconds " + times.map { "\($0)" }.joined(separator: " "))

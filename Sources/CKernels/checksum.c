@@ -75,8 +75,8 @@ static uint32_t crc32c_instruction(uint32_t crc, const uint8_t *bytes, size_t co
 
 /// Carry-less products fold the bytes instead: a block of 256 bytes, moved on by its own length,
 /// has the same remainder as 16 pairs of products with two powers of x, and is added to the next
-/// block. What is left at the end is one block with the remainder of all. Source: Gopal et al.
-/// 2009, "Fast CRC Computation for Generic Polynomials Using PCLMULQDQ".
+/// block. What is left at the end is one block with the remainder of all.
+/// Source: Gopal et al. 2009, "Fast CRC Computation for Generic Polynomials Using PCLMULQDQ".
 enum { block_bytes = 256, vectors = block_bytes / 64 };
 
 static int64_t fold_first, fold_second;

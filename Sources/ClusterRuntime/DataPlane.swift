@@ -58,6 +58,9 @@ package final class DataPlane: Sendable {
         package let machine: String?
     }
 
+    /// TCP streams to every peer: one alone begins slowly, and one thread of libzmq serves it.
+    package static let streamsPerPeer = 2
+
     package let address: Address
     package let commands: Mailbox<Command>
     private let thread: NamedThread

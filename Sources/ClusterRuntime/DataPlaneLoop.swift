@@ -98,7 +98,9 @@ package final class DataPlaneLoop {
         case .configure(let plan, let rank):
             configure(plan, rank)
         case .abandon:
-            abandoned = max(abandoned, membership?.generation ?? shared.generation)
+            // What this thread knows: the worker may have gone on to the next plan meanwhile.
+            abandoned =
+                membership?.generation ?? waitsForSegments?.plan.generation ?? abandoned
             membership = nil
             waitsForSegments = nil
             deferred = []
@@ -220,10 +222,10 @@ package final class DataPlaneLoop {
         }
     }
 
-    /// Payloads stay where they lie until libzmq has sent them. An exchange that ends has sent all
-    /// of them: its result needs every contribution. One that is abandoned has not, and a later
-    /// generation may add lanes to the same sums meanwhile; the checksum is then wrong, and nobody
-    /// takes a frame of an older generation anyway.
+    /// Payloads stay where they lie until libzmq has sent them: partial sums until the totals that
+    /// need them have come, totals until all ranks bring something to the next exchange. Those of
+    /// an exchange that is given up may change on their way, when a later generation adds lanes to
+    /// the same sums; the checksum is then wrong, and nobody takes an older generation's frame.
     private func send(_ outgoing: [TreeExchange.Outgoing], _ key: ExchangeKey) {
         guard let membership else { return }
         for part in outgoing {
@@ -231,7 +233,7 @@ package final class DataPlaneLoop {
                 run: shared.run, key: key, part: part.part, payload: part.payload)
             network.send(
                 membership.isPacked(key) ? frame.packed() : frame,
-                to: membership.endpoint(of: part.targetRank))
+                to: part.targetRanks.map(membership.endpoint))
         }
     }
 }

@@ -9,8 +9,6 @@ import Primitives
 final class ExchangeNetwork {
     /// Marks the frames of an exchange; requests have another.
     private static let marker: UInt8 = 1
-    /// TCP streams to every peer: one alone begins slowly, and a thread of libzmq serves it alone.
-    package static let streamsPerPeer = 2
 
     let endpoint: String
     private let context: MessagingContext
@@ -44,7 +42,7 @@ final class ExchangeNetwork {
         peers = [:]
         for endpoint in endpoints {
             do {
-                let streams = try (0..<Self.streamsPerPeer).map { _ in
+                let streams = try (0..<DataPlane.streamsPerPeer).map { _ in
                     let stream = try Socket(
                         .dealer(identity: []), context, messageBytesMax: 1 << 20)
                     try stream.connect(endpoint)
@@ -57,14 +55,16 @@ final class ExchangeNetwork {
         }
     }
 
-    func send(_ frame: ExchangeFrame, to endpoint: String) {
-        do {
-            guard let peer = peers[endpoint] else { return }
-            peers[endpoint]?.turn = (peer.turn + 1) % peer.streams.count
-            _ = try peer.streams[peer.turn].send(
-                [[Self.marker], frame.encodeHeader()], frame.payload)
-        } catch {
-            shared.logger.error("\(error)")
+    func send(_ frame: ExchangeFrame, to endpoints: [String]) {
+        let header = frame.encodeHeader()
+        for endpoint in endpoints {
+            do {
+                guard let peer = peers[endpoint] else { continue }
+                peers[endpoint]?.turn = (peer.turn + 1) % peer.streams.count
+                _ = try peer.streams[peer.turn].send([[Self.marker], header], frame.payload)
+            } catch {
+                shared.logger.error("\(error)")
+            }
         }
     }
 

@@ -34,7 +34,6 @@ package final class WorkerShared: Sendable {
         /// The result that was asked for last, for it is fetched piece by piece.
         var encoded: (step: Step, bytes: [UInt8])?
         var snapshots: [Step: [UInt8]] = [:]
-        var generation = Generation.none
         var meter = ExchangeMeter()
     }
 
@@ -59,12 +58,6 @@ package final class WorkerShared: Sendable {
             12 + tensorCount + rule.laneCount * (8 + sizes.laneReportBytesMax)
         self.logger = logger
         self.events = events
-    }
-
-    /// The newest generation that was prepared.
-    var generation: Generation {
-        get { state.withLock { $0.generation } }
-        set { state.withLock { $0.generation = newValue } }
     }
 
     /// The last result stays until the next is applied everywhere: two are enough.

@@ -87,7 +87,7 @@ final class WorkerShell {
     private let options: WorkerOptions
     private let logger: Logger
     /// A thread per stream to a peer.
-    private let context = MessagingContext(ioThreadCount: ExchangeNetwork.streamsPerPeer)
+    private let context = MessagingContext(ioThreadCount: DataPlane.streamsPerPeer)
     private let control: Socket
     private let events: Mailbox<WorkerCore.Event>
     private let environment = EnvironmentSlot()
@@ -192,7 +192,6 @@ final class WorkerShell {
         case .connectPeers(let plan, let rank):
             self.plan = plan
             self.rank = rank
-            environment.shared.generation = plan.generation
             environment.dataPlane.commands.post(.configure(plan, rank: rank))
             let place = "rank \(rank) of \(plan.members.count) after step \(plan.base)"
             logger.info("generation \(plan.generation): \(place)")

@@ -38,6 +38,4 @@ package final class IntVector: @unchecked Sendable {
     package var elements: UnsafeBufferPointer<Int32> {
         UnsafeBufferPointer(start: pointer, count: count)
     }
-
-    package func zero() { pointer.update(repeating: 0, count: count) }
 }

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-import CKernels
 import Primitives
 
 /// One rank's part in one all-reduce: reads what its neighbours have in memory, says what has to go
@@ -25,9 +24,9 @@ package final class TreeExchange {
         }
     }
 
-    /// A frame that has to be sent to another machine.
+    /// A frame that has to be sent to other machines.
     package struct Outgoing {
-        package let targetRank: Int
+        package let targetRanks: [Int]
         package let part: Part
         /// Memory that stays as it is until all ranks have completed the exchange.
         package let payload: SharedBytes
@@ -78,10 +77,6 @@ package final class TreeExchange {
         var isPartialSent = false
     }
 
-    /// Results as large as this leave the caches before anybody reads them, unless they are sent to
-    /// another machine at once.
-    private static let streamedElementsMin = 1 << 20
-
     private let rank: Int
     /// A second attempt gathers where the first has, whose totals may still be on their way:
     /// whoever has reported for this one has them.
@@ -89,6 +84,7 @@ package final class TreeExchange {
     private let chunks: ChunkPlan
     private let schedule: ExchangeSchedule
     private let memory: any MachineMemory
+    private let sums: ChunkSums
     private let machine: Int
     private let neighbours: [Int]
     private var accepted: Set<Part> = []
@@ -115,6 +111,7 @@ package final class TreeExchange {
         self.chunks = chunks
         self.schedule = schedule
         self.memory = memory
+        sums = ChunkSums(chunks, memory, isSentAtOnce: schedule.machines.count > 1)
         machine = schedule.machine(of: rank)
         neighbours = schedule.neighbours(of: rank)
         let own = schedule.chunks(gatheredBy: rank)
@@ -160,10 +157,9 @@ package final class TreeExchange {
         let encoded = report.encode()
         memory.publish(reports: encoded)
         reports.insert(rank, report)
-        let payload = SharedBytes(encoded)
-        let part = Part(phase: .reports, sourceRank: rank, chunk: 0)
-        return (0..<schedule.worldSize).filter { schedule.machine(of: $0) != machine }
-            .map { Outgoing(targetRank: $0, part: part, payload: payload) }
+        return outgoing(
+            (0..<schedule.worldSize).filter { schedule.machine(of: $0) != machine }, .reports, 0,
+            SharedBytes(encoded))
     }
 
     // MARK: - What neighbours bring
@@ -171,8 +167,7 @@ package final class TreeExchange {
     /// Looks at the neighbours and does what has become possible.
     ///
     /// - Parameter chunksMax: gathers at most so many chunks, so that the caller can do other
-    /// things
-    ///   between; more may be possible then.
+    ///   things between; more may be possible then.
     /// - Returns: what to send, and whether anything has changed.
     /// - Throws: when a neighbour's reports are none; the exchange cannot go on.
     package func advance(
@@ -269,17 +264,10 @@ package final class TreeExchange {
         }
         if let fault = fault(part, source) { return .malformed(fault) }
         if gatherings[part.chunk]?.hasLocalSum == true {
-            switch encoding {
-            case .plain:
-                try requireSize(payload, part.chunk)
-                add([sumSoFar(part.chunk), payload], to: part.chunk)
-            case .packed:
-                // A malformed one leaves the sum as it was.
-                add([sumSoFar(part.chunk)], to: part.chunk)
-                try PackedSums.add(payload.bytes, to: gathered(part.chunk))
-            }
+            try sums.add(payload, encoding, to: sumSoFar(part.chunk), part.chunk)
+            gatherings[part.chunk]?.isGathered = true
         } else {
-            gatherings[part.chunk]?.held.append(try plain(payload, encoding, part.chunk))
+            gatherings[part.chunk]?.held.append(try sums.plain(payload, encoding, part.chunk))
         }
         accepted.insert(part)
         gatherings[part.chunk]?.missingChildren -= 1
@@ -296,13 +284,7 @@ package final class TreeExchange {
             return .malformed("no total of chunk \(part.chunk) is due from there")
         }
         if let fault = fault(part, source) { return .malformed(fault) }
-        switch encoding {
-        case .plain:
-            try requireSize(payload, part.chunk)
-            UnsafeMutableRawBufferPointer(gathered(part.chunk)).copyBytes(from: payload.bytes)
-        case .packed:
-            try PackedSums.unpack(payload.bytes, into: gathered(part.chunk))
-        }
+        try sums.store(payload, encoding, part.chunk)
         accepted.insert(part)
         return .accepted(finish(part.chunk))
     }
@@ -310,32 +292,6 @@ package final class TreeExchange {
     private func fault(_ part: Part, _ source: Int) -> String? {
         part.sourceRank == schedule.gatherer(of: part.chunk, on: source)
             ? nil : "rank \(part.sourceRank) does not gather chunk \(part.chunk)"
-    }
-
-    private func requireSize(_ payload: SharedBytes, _ chunk: Int) throws(MalformedBytes) {
-        let expected = chunks.elements(of: chunk).count * MemoryLayout<Int32>.size
-        guard payload.count == expected else {
-            throw MalformedBytes(
-                field: "chunk \(chunk)", offset: 0,
-                rule: "\(payload.count) bytes, not \(expected)")
-        }
-    }
-
-    /// What has to wait for the local sum is unpacked at once: only then is it known to be sound.
-    private func plain(
-        _ payload: SharedBytes, _ encoding: ExchangeFrame.Encoding, _ chunk: Int
-    ) throws(MalformedBytes) -> SharedBytes {
-        switch encoding {
-        case .plain:
-            try requireSize(payload, chunk)
-            return payload
-        case .packed:
-            let block = ByteBlock(
-                count: chunks.elements(of: chunk).count * MemoryLayout<Int32>.size)
-            try PackedSums.unpack(
-                payload.bytes, into: block.memory.bindMemory(to: Int32.self))
-            return SharedBytes(UnsafeRawBufferPointer(block.memory), owner: block)
-        }
     }
 
     // MARK: - Sums
@@ -346,14 +302,15 @@ package final class TreeExchange {
         gatherings[chunk]?.hasLocalSum = true
         // Alone on its machine it waits for something to add, or sends out of its accumulator.
         if neighbours.count > 1 || !held.isEmpty || schedule.worldSize == 1 {
-            add(neighbours.map { accumulatorBytes($0, chunk) } + held, to: chunk)
+            sums.gather(neighbours.map { sums.accumulator(of: $0, chunk) } + held, chunk)
+            gatherings[chunk]?.isGathered = true
         }
         return passOn(chunk)
     }
 
     private func sumSoFar(_ chunk: Int) -> SharedBytes {
         gatherings[chunk]?.isGathered == true
-            ? gatheredBytes(chunk) : accumulatorBytes(rank, chunk)
+            ? sums.gathered(chunk) : sums.accumulator(of: rank, chunk)
     }
 
     /// Sends the partial sum up, or the total down, once everything is in it.
@@ -363,56 +320,26 @@ package final class TreeExchange {
         else { return [] }
         guard let parent = schedule.parent(of: machine, chunk: chunk) else { return finish(chunk) }
         gatherings[chunk]?.isPartialSent = true
-        return [
-            Outgoing(
-                targetRank: schedule.gatherer(of: chunk, on: parent),
-                part: Part(phase: .partial, sourceRank: rank, chunk: chunk),
-                payload: sumSoFar(chunk))
-        ]
+        return outgoing(
+            [schedule.gatherer(of: chunk, on: parent)], .partial, chunk, sumSoFar(chunk))
     }
 
     /// The total is in its place: tells the neighbours and the machines below.
     private func finish(_ chunk: Int) -> [Outgoing] {
         memory.mark(.reduced, chunk: chunk)
         unreducedCount -= 1
-        let part = Part(phase: .total, sourceRank: rank, chunk: chunk)
-        return schedule.children(of: machine, chunk: chunk).map {
-            Outgoing(
-                targetRank: schedule.gatherer(of: chunk, on: $0), part: part,
-                payload: gatheredBytes(chunk))
+        let targets = schedule.children(of: machine, chunk: chunk).map {
+            schedule.gatherer(of: chunk, on: $0)
         }
+        return outgoing(targets, .total, chunk, sums.gathered(chunk))
     }
 
-    private func add(_ sources: [SharedBytes], to chunk: Int) {
-        let range = chunks.elements(of: chunk)
-        let target = memory.gathered + range.lowerBound
-        gatherings[chunk]?.isGathered = true
-        if sources.count == 1, sources[0].bytes.baseAddress == UnsafeRawPointer(target) { return }
-        accord_sum_int32(
-            target, sources.map { $0.bytes.baseAddress }, sources.count, range.count,
-            chunks.elementCount >= Self.streamedElementsMin && schedule.machines.count == 1)
-    }
-
-    private func gathered(_ chunk: Int) -> UnsafeMutableBufferPointer<Int32> {
-        let range = chunks.elements(of: chunk)
-        return UnsafeMutableBufferPointer(
-            start: memory.gathered + range.lowerBound, count: range.count)
-    }
-
-    private func accumulatorBytes(_ rank: Int, _ chunk: Int) -> SharedBytes {
-        bytes(memory.accumulator(of: rank), chunk)
-    }
-
-    private func gatheredBytes(_ chunk: Int) -> SharedBytes {
-        bytes(UnsafePointer(memory.gathered), chunk)
-    }
-
-    private func bytes(_ vector: UnsafePointer<Int32>, _ chunk: Int) -> SharedBytes {
-        let range = chunks.elements(of: chunk)
-        return SharedBytes(
-            UnsafeRawBufferPointer(
-                start: vector + range.lowerBound, count: range.count * MemoryLayout<Int32>.size),
-            owner: memory)
+    private func outgoing(
+        _ targets: [Int], _ phase: ExchangeFrame.Phase, _ chunk: Int, _ payload: SharedBytes
+    ) -> [Outgoing] {
+        guard !targets.isEmpty else { return [] }
+        let part = Part(phase: phase, sourceRank: rank, chunk: chunk)
+        return [Outgoing(targetRanks: targets, part: part, payload: payload)]
     }
 
     // MARK: - Result

@@ -50,12 +50,16 @@ package final class Doorbell {
         }
     }
 
-    /// The next one; nil when there is none. What strangers send is dropped.
+    /// How many rings of strangers are dropped at a time.
+    private static let strangersMax = 100
+
+    /// The next one; nil when there is none. What strangers send is dropped; one who rings without
+    /// an end keeps nobody here.
     package func take() -> Ring? {
         var bytes = [UInt8](repeating: 0, count: Self.bytesMax)
         var received: CInt = -1
         var user = uid_t.max
-        while true {
+        for _ in 0..<Self.strangersMax {
             let count = accord_doorbell_take(descriptor, &bytes, bytes.count, &received, &user)
             guard count >= 0 else { return nil }
             guard user == getuid() else {
@@ -64,6 +68,7 @@ package final class Doorbell {
             }
             return Ring(bytes: Array(bytes.prefix(count)), segment: adopt(received))
         }
+        return nil
     }
 
     private func adopt(_ received: CInt) -> Segment? {

@@ -144,7 +144,6 @@ import Testing
             steadyLanes: plan.steadyLanes, masked: [])
         let worker = world.workers[0]
         let key = DataPlaneWorld.key(plan, step: 1)
-        worker.shared.generation = plan.generation
         worker.plane.commands.post(.configure(plan, rank: 0))
         world.reset(0, step: 1)
         let expectation = worker.accumulator.expect(laneCount: worker.lanes.count)
@@ -262,6 +261,22 @@ import Testing
         while try !condition(), clock.now < end {
             poll([], WakeUp(), timeoutMilliseconds: 5)
         }
+    }
+
+    /// As with a worker that is told to prepare for its first generation.
+    @Test func whatIsGivenUpBeforeThePlanDoesNotEndItsGeneration() throws {
+        let world = try DataPlaneWorld(machines: ["a", "b"])
+        let plan = world.plan(1, [0, 1], base: 0, lanes: world.workers.map(\.lanes))
+        for worker in world.workers { worker.plane.commands.post(.abandon) }
+        world.configure(plan)
+        for number in 0..<2 {
+            world.reset(number, step: 1)
+            try world.contribute(number, plan, step: 1)
+        }
+        for number in 0..<2 {
+            try world.expectResult(number, step: 1, DataPlaneWorld.oracle(step: 1))
+        }
+        for worker in world.workers { #expect(worker.shared.exchangeTimes.drops == .init()) }
     }
 
     @Test func workersThatLeaveTakeTheirSegmentsAndDoorbellsAlong() throws {

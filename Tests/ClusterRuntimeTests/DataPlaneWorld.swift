@@ -138,7 +138,6 @@ final class DataPlaneWorld {
     func configure(_ plan: StepPlan) {
         for (rank, member) in plan.members.enumerated() {
             guard let worker = workers.first(where: { $0.id == member.worker }) else { continue }
-            worker.shared.generation = plan.generation
             worker.plane.commands.post(.configure(plan, rank: rank))
         }
     }

@@ -33,10 +33,10 @@ import Testing
             part: .init(phase: .partial, sourceRank: 0, chunk: 0), payload: SharedBytes([1, 2]))
 
         network.connect([endpoint])
-        network.send(frame, to: endpoint)
+        network.send(frame, to: [endpoint])
         let first = try #require(try sender(at: peer))
         network.connect([endpoint])
-        network.send(frame, to: endpoint)
+        network.send(frame, to: [endpoint])
         let second = try #require(try sender(at: peer))
 
         #expect(first != second)

@@ -18,6 +18,12 @@ struct ExchangeWorld {
         }
     }
 
+    private struct Frame {
+        let target: Int
+        let part: TreeExchange.Part
+        let payload: SharedBytes
+    }
+
     static let laneCount = 20
     static let key = AccumulationKey(step: Step(1), attempt: 1)
     static let scale: UInt8 = 133
@@ -28,7 +34,7 @@ struct ExchangeWorld {
     private let visible: [IntVector]
     private let chunks: ChunkPlan
     let exchanges: [TreeExchange]
-    private(set) var inFlight: [TreeExchange.Outgoing] = []
+    private var inFlight: [Frame] = []
     private(set) var duplicateCount = 0
     private(set) var frameCount = 0
 
@@ -104,7 +110,7 @@ struct ExchangeWorld {
             default:
                 let (outgoing, hasChanged) = try exchanges[rank].advance(
                     chunksMax: 1 + generator.next(below: 3))
-                inFlight += outgoing
+                send(outgoing)
                 if hasChanged { isIdle = [] } else { isIdle.insert(rank) }
             }
         }
@@ -112,7 +118,15 @@ struct ExchangeWorld {
 
     private mutating func contribute(_ rank: Int) {
         for chunk in 0..<chunks.chunkCount { show(chunk, of: rank) }
-        inFlight += exchanges[rank].contribute(accumulators[rank].contribution())
+        send(exchanges[rank].contribute(accumulators[rank].contribution()))
+    }
+
+    private mutating func send(_ outgoing: [TreeExchange.Outgoing]) {
+        inFlight += outgoing.flatMap { frame in
+            frame.targetRanks.map {
+                Frame(target: $0, part: frame.part, payload: frame.payload)
+            }
+        }
     }
 
     /// Before its reports, as with sums of tensors that are complete early.
@@ -137,11 +151,11 @@ struct ExchangeWorld {
             generator.nextBool(probability: 0.2) ? inFlight[index] : inFlight.remove(at: index)
         frameCount += 1
         let isPacked = frame.part.phase != .reports && generator.nextBool(probability: 0.4)
-        let outcome = exchanges[frame.targetRank].accept(
+        let outcome = exchanges[frame.target].accept(
             frame.part, payload: isPacked ? PackedSums.pack(frame.payload) : frame.payload,
             isPacked ? .packed : .plain)
         switch outcome {
-        case .accepted(let more): inFlight += more
+        case .accepted(let more): send(more)
         case .duplicate: duplicateCount += 1
         case .malformed(let reason): Issue.record("\(frame.part): \(reason)")
         }

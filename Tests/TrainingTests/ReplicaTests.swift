@@ -134,11 +134,13 @@ import Testing
             frames += try exchange.advance().outgoing
         }
         while let frame = frames.popLast() {
-            let outcome = exchanges[frame.targetRank].accept(frame.part, payload: frame.payload)
-            guard case .accepted(let more) = outcome else {
-                preconditionFailure("\(frame.part): \(outcome)")
+            for target in frame.targetRanks {
+                let outcome = exchanges[target].accept(frame.part, payload: frame.payload)
+                guard case .accepted(let more) = outcome else {
+                    preconditionFailure("\(frame.part): \(outcome)")
+                }
+                frames += more
             }
-            frames += more
         }
         return try exchanges.map { try $0.result(laneCount: run.configuration.lanes.count) }
     }

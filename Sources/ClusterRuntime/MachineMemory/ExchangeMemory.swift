@@ -6,7 +6,8 @@ import SharedMemory
 /// The segments of a machine as one exchange sees them.
 ///
 /// Words that say how far a rank is hold the tag of the exchange, so that nothing has to be
-/// cleared: no exchange has the tag of another. Isolation: the data-plane thread.
+/// cleared: no exchange has the tag of another.
+/// Isolation: the data-plane thread.
 final class ExchangeMemory: MachineMemory {
     private let tag: UInt64
     private let reportIndex: Int

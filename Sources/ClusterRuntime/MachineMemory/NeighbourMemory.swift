@@ -7,7 +7,6 @@ import SharedMemory
 /// Isolation: the data-plane thread.
 final class NeighbourMemory {
     let segment: Segment
-    let layout: SegmentLayout
     private let mapping: Mapping
 
     init(_ segment: Segment, _ layout: SegmentLayout) throws(SharedMemoryFailure) {
@@ -16,7 +15,6 @@ final class NeighbourMemory {
                 operation: "a segment of \(segment.bytes) bytes instead of \(layout.byteCount)")
         }
         self.segment = segment
-        self.layout = layout
         // The results are mapped by themselves, piece by piece.
         mapping = try Mapping(reading: [.init(segment, bytes: 0..<layout.resultOffset(0))])
     }

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+import CKernels
+import Primitives
+
+/// Where the sums of chunks lie in the memory of a machine, and how they are added up there.
+///
+/// Payloads come from anybody: what is no chunk is refused, and changes nothing.
+/// Isolation: the thread that runs the exchange.
+struct ChunkSums {
+    /// Results as large as this leave the caches before anybody reads them.
+    private static let streamedElementsMin = 1 << 20
+
+    private let chunks: ChunkPlan
+    private let memory: any MachineMemory
+    /// Whether sums are written past the caches.
+    private let streams: Bool
+
+    /// - Parameter isSentAtOnce: what is gathered goes to another machine, out of the caches.
+    init(_ chunks: ChunkPlan, _ memory: any MachineMemory, isSentAtOnce: Bool) {
+        self.chunks = chunks
+        self.memory = memory
+        streams = chunks.elementCount >= Self.streamedElementsMin && !isSentAtOnce
+    }
+
+    // MARK: - Places
+
+    func accumulator(of rank: Int, _ chunk: Int) -> SharedBytes {
+        bytes(memory.accumulator(of: rank), chunk)
+    }
+
+    func gathered(_ chunk: Int) -> SharedBytes { bytes(UnsafePointer(memory.gathered), chunk) }
+
+    private func bytes(_ vector: UnsafePointer<Int32>, _ chunk: Int) -> SharedBytes {
+        let range = chunks.elements(of: chunk)
+        return SharedBytes(
+            UnsafeRawBufferPointer(start: vector + range.lowerBound, count: byteCount(chunk)),
+            owner: memory)
+    }
+
+    private func target(_ chunk: Int) -> UnsafeMutableBufferPointer<Int32> {
+        let range = chunks.elements(of: chunk)
+        return UnsafeMutableBufferPointer(
+            start: memory.gathered + range.lowerBound, count: range.count)
+    }
+
+    private func byteCount(_ chunk: Int) -> Int {
+        chunks.elements(of: chunk).count * MemoryLayout<Int32>.size
+    }
+
+    // MARK: - Sums
+
+    /// The gathered sums become the sum of these; they may be among them.
+    ///
+    /// - Precondition: each has the bytes of the chunk.
+    func gather(_ sources: [SharedBytes], _ chunk: Int) {
+        let target = target(chunk)
+        let isThere =
+            sources.count == 1
+            && sources[0].bytes.baseAddress == UnsafeRawPointer(target.baseAddress)
+        guard !isThere else { return }
+        accord_sum_int32(
+            target.baseAddress, sources.map { $0.bytes.baseAddress }, sources.count, target.count,
+            streams)
+    }
+
+    /// The gathered sums become those that were there so far with the payload.
+    ///
+    /// - Parameter sums: the gathered ones, or the accumulator before anything is gathered.
+    func add(
+        _ payload: SharedBytes, _ encoding: ExchangeFrame.Encoding, to sums: SharedBytes,
+        _ chunk: Int
+    ) throws(MalformedBytes) {
+        switch encoding {
+        case .plain:
+            try requireSize(payload, chunk)
+            gather([sums, payload], chunk)
+        case .packed:
+            gather([sums], chunk)
+            try PackedSums.add(payload.bytes, to: target(chunk))
+        }
+    }
+
+    /// The gathered sums become those of the payload.
+    func store(
+        _ payload: SharedBytes, _ encoding: ExchangeFrame.Encoding, _ chunk: Int
+    ) throws(MalformedBytes) {
+        switch encoding {
+        case .plain:
+            try requireSize(payload, chunk)
+            UnsafeMutableRawBufferPointer(target(chunk)).copyBytes(from: payload.bytes)
+        case .packed:
+            try PackedSums.unpack(payload.bytes, into: target(chunk))
+        }
+    }
+
+    /// A payload that has to wait is unpacked at once: only then is it known to be sound.
+    func plain(
+        _ payload: SharedBytes, _ encoding: ExchangeFrame.Encoding, _ chunk: Int
+    ) throws(MalformedBytes) -> SharedBytes {
+        switch encoding {
+        case .plain:
+            try requireSize(payload, chunk)
+            return payload
+        case .packed:
+            let block = ByteBlock(count: byteCount(chunk))
+            try PackedSums.unpack(payload.bytes, into: block.memory.bindMemory(to: Int32.self))
+            return SharedBytes(UnsafeRawBufferPointer(block.memory), owner: block)
+        }
+    }
+
+    private func requireSize(_ payload: SharedBytes, _ chunk: Int) throws(MalformedBytes) {
+        guard payload.count == byteCount(chunk) else {
+            throw MalformedBytes(
+                field: "chunk \(chunk)", offset: 0,
+                rule: "\(payload.count) bytes, not \(byteCount(chunk))")
+        }
+    }
+}
