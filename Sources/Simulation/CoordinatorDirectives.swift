@@ -9,6 +9,8 @@ extension VirtualCluster {
             switch directive {
             case .persist(let record): persist(record)
             case .send(let worker, let message): deliver(message, to: worker)
+            case .broadcast(let workers, let message):
+                for worker in workers { deliver(message, to: worker) }
             case .fetchSnapshot(let step, let hash, let endpoint):
                 publish(step, hash, endpoint)
             case .note: break
@@ -35,6 +37,8 @@ extension VirtualCluster {
             break
         case .numericClass:
             if log.numericClass != nil { fail("the numeric class twice") }
+        case .paused:
+            break
         case .event(let text):
             events.append(text)
         }

@@ -14,7 +14,7 @@ extension VirtualCluster {
         coordinator = CoordinatorCore(
             .init(
                 welcome: welcome, dataFingerprint: [7], expectedWorkerCount: expectedWorkerCount,
-                startTimeoutTicks: 300, silenceTicksMax: 30, exchangePatienceTicks: 50,
+                startTimeoutTicks: 300, exchangePatienceTicks: 50,
                 workerCountMax: 64, dataEndpoint: "coordinator"),
             restoring: log)
         tickCoordinator(life: coordinatorLife)
@@ -32,6 +32,13 @@ extension VirtualCluster {
         coordinator = nil
         coordinatorLife += 1
         after(faults.coordinatorAbsence * Self.tick) { [unowned self] in startCoordinator() }
+    }
+
+    /// Whoever gives the command hears that no coordinator runs, and repeats it.
+    func resume() {
+        guard outcome == nil else { return }
+        if coordinator != nil { return tell(.resumeRequested) }
+        after(10 * Self.tick) { [unowned self] in resume() }
     }
 
     func publish(_ step: Step, _ hash: [UInt8], _ endpoint: String) {

@@ -57,20 +57,26 @@ extension VirtualCluster {
             case .none, .initialState:
                 if log.hasGivenState { return fail("worker \(id) starts from the seed") }
                 worker.install(state: VirtualWorker.initialState, step: .initial)
-            case .fetchReduced(let endpoint):
-                guard source(endpoint)?.result == step, worker.applied.next == step else {
-                    return tell(id, .catchUpFailed(reason: "\(endpoint) does not serve \(step)"))
+            case .fetchReduced(let endpoints):
+                let isServed = endpoints.contains { source($0)?.serves(step) == true }
+                guard isServed, worker.applied.next == step else {
+                    return tell(id, .catchUpFailed(reason: "\(endpoints) do not serve \(step)"))
                 }
                 worker.apply(step)
-            case .fetchState(let endpoint):
-                let checkpoint = endpoint == "coordinator" ? publishedHash(of: step) : nil
-                guard let hash = source(endpoint)?.snapshots[step] ?? checkpoint else {
-                    return tell(id, .catchUpFailed(reason: "\(endpoint) does not serve \(step)"))
+            case .fetchState(let endpoints):
+                guard let hash = endpoints.lazy.compactMap({ self.state(of: step, at: $0) }).first
+                else {
+                    return tell(id, .catchUpFailed(reason: "\(endpoints) do not serve \(step)"))
                 }
                 worker.install(state: VirtualWorker.state(hash), step: step)
+                return tell(id, .caughtUp(step, stateHash: hash))
             }
-            tell(id, .caughtUp(step))
+            tell(id, .caughtUp(step, stateHash: []))
         }
+    }
+
+    private func state(of step: Step, at endpoint: String) -> [UInt8]? {
+        endpoint == "coordinator" ? publishedHash(of: step) : source(endpoint)?.snapshots[step]
     }
 
     func publishedHash(of step: Step) -> [UInt8]? {

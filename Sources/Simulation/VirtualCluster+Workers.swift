@@ -21,9 +21,33 @@ extension VirtualCluster {
         let alive = workers.keys.sorted { $0.value < $1.value }
         guard !alive.isEmpty, outcome == nil else { return }
         counts.workerDeaths += 1
-        workers[alive[generator.next(below: alive.count)]] = nil
+        let dead = alive[generator.next(below: alive.count)]
+        workers[dead] = nil
+        if chance(50) {
+            counts.brokenConnections += 1
+            after(1 + generator.next(below: 60)) { [unowned self] in tell(.connectionBroke(dead)) }
+        }
         after(20 * Self.tick) { [unowned self] in
             if outcome == nil { startWorker() }
+        }
+    }
+
+    /// It is asked to end, as by a batch system.
+    func retireRandomWorker() {
+        let alive = workers.keys.sorted { $0.value < $1.value }
+        guard !alive.isEmpty, outcome == nil else { return }
+        counts.retirements += 1
+        tell(alive[generator.next(below: alive.count)], .stopRequested(reason: "asked to end"))
+        after(40 * Self.tick) { [unowned self] in
+            if outcome == nil { startWorker() }
+        }
+    }
+
+    func probe(_ suspect: WorkerID, by worker: VirtualWorker) {
+        later(worker, 60) { [unowned self] asking in
+            guard workers[suspect] != nil else { return }
+            counts.sightings += 1
+            tell(asking.id, .sighted(suspect))
         }
     }
 

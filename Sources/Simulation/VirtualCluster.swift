@@ -57,6 +57,16 @@ package final class VirtualCluster {
                 if outcome == nil { startWorker() }
             }
         }
+        for moment in faults.retirements {
+            agenda.add(moment * Self.tick) { [unowned self] in retireRandomWorker() }
+        }
+        for (moment, ticks) in faults.pauses {
+            agenda.add(moment * Self.tick) { [unowned self] in
+                counts.pauses += 1
+                tell(.pauseRequested)
+            }
+            agenda.add((moment + ticks) * Self.tick) { [unowned self] in resume() }
+        }
         for moment in faults.coordinatorDeaths {
             agenda.add(moment * Self.tick) { [unowned self] in killCoordinator() }
         }

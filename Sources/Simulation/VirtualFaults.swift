@@ -19,6 +19,10 @@ extension VirtualCluster {
         package var stateTicks = 0
         /// Moments at which a random worker dies without a word; another comes 20 ticks later.
         package var workerDeaths: [Int] = []
+        /// Moments at which a random worker is asked to end; another comes 40 ticks later.
+        package var retirements: [Int] = []
+        /// Moments at which the run is paused, for so many ticks.
+        package var pauses: [(moment: Int, ticks: Int)] = []
         /// Moments at which one more worker starts.
         package var lateWorkers: [Int] = []
         /// Moments at which the coordinator dies; it is restarted 15 ticks later.
@@ -41,6 +45,10 @@ extension VirtualCluster {
         package var slowLanes = 0
         package var workerDeaths = 0
         package var coordinatorDeaths = 0
+        package var brokenConnections = 0
+        package var retirements = 0
+        package var pauses = 0
+        package var sightings = 0
         package var secondAttempts = 0
         package var joined = 0
         package var catchUps: [String: Int] = [:]

@@ -64,8 +64,14 @@ final class VirtualWorker {
 
     var hash: [UInt8] { Self.hash(state) }
 
-    /// The step whose reduced result it can serve.
+    /// The step whose reduced result it can serve in any case.
     private(set) var result: Step?
+    /// It serves the results of all later steps, too.
+    var historyStart: Step?
+
+    func serves(_ step: Step) -> Bool {
+        step == result || step <= applied && historyStart.map { step > $0 } == true
+    }
 
     func apply(_ step: Step) {
         result = step

@@ -49,11 +49,21 @@ extension VirtualCluster {
             tell(id, .snapshotRetained(step: step, stateHash: hash))
         case .forgetSnapshots(let step):
             worker.snapshots = worker.snapshots.filter { $0.key >= step }
+        case .keepResults(let step):
+            worker.historyStart = step
+        case .probe(let suspect, _):
+            probe(suspect, by: worker)
         case .note:
             break
         case .end(let reason, let text):
             workerOutcomes.append((reason, text))
             workers[id] = nil
+            // The process comes back as a new worker.
+            if reason == .evicted {
+                after(5 * Self.tick) { [unowned self] in
+                    if outcome == nil { startWorker() }
+                }
+            }
         }
     }
 }
