@@ -70,13 +70,15 @@ extension CoordinatorCore {
         self.offering = offering.keepers.isEmpty ? nil : offering
     }
 
-    /// The step that comes next, so that all keepers have the same.
+    /// Of short steps the one that comes next, so that all keepers have the same; of long ones the
+    /// newest that somebody has, so that nobody waits for the end of a step.
     private mutating func beginOffering() {
         let newest = max(members.map(\.applied).max() ?? committed, plan?.base ?? committed)
+        let asked = pace.hasLongSteps ? newest : newest.next
         let staying = members.filter { $0.retirement == nil }
         let keepers = (staying.isEmpty ? Array(members) : staying).prefix(Self.keepersMax)
         let offering = Offering(
-            asked: newest.next, sinceTick: now, keepers: keepers.map(\.worker))
+            asked: asked, sinceTick: now, keepers: keepers.map(\.worker))
         for worker in offering.keepers { setOffered(offering.asked, worker) }
         self.offering = offering
     }

@@ -7,6 +7,7 @@ extension CoordinatorCore {
     private static let noticedTicks: UInt64 = 10
     /// Without a commit for so long, or for three usual steps, the log explains what is the matter.
     private static let stallTicks: UInt64 = 15
+    private static let longStepTicks: UInt64 = 5
 
     /// All members stand still, as they were told.
     var isHeld: Bool { phase == .preparing && unreadyCount == 0 && mustHold }
@@ -105,6 +106,9 @@ extension CoordinatorCore {
             lastCommitTick = tick
             isExplained = false
         }
+
+        /// Longer than a message takes by far.
+        var hasLongSteps: Bool { meanSixteenths > 16 * CoordinatorCore.longStepTicks }
 
         func isStall(at tick: UInt64) -> Bool {
             tick - lastCommitTick > max(CoordinatorCore.stallTicks, 3 * meanSixteenths / 16)

@@ -10,6 +10,8 @@ extension WorkerCore {
     mutating func onFollow(_ source: StateSource, _ committed: Step) {
         guard phase == .entering || phase == .following else { return }
         self.committed = max(self.committed, committed)
+        guard source.step != lostSource else { return }
+        lostSource = nil
         self.source = source
         phase = .following
         if failedCatchUp == nil { follow() }
@@ -38,9 +40,11 @@ extension WorkerCore {
         guard failedCatchUpCount < Self.failuresMax else {
             failedCatchUp = nil
             failedCatchUpCount = 0
+            // Asks for another offer, and does not listen to this one any more.
+            lostSource = source?.step
             source = nil
-            // Asks for another offer.
             phase = .entering
+            if let entry { send(entry) }
             return
         }
         follow()

@@ -73,6 +73,6 @@ extension WorkerCore {
     var keptResultCount: Int {
         guard keepsResult else { return 0 }
         let offered = offer.keptStep.map { Int(applied.number - $0.number) } ?? 0
-        return max(1, min(offered, Self.keptResultCountMax))
+        return max(1, min(offered, Self.keptResultCountMin))
     }
 }

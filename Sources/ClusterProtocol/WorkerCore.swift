@@ -95,8 +95,8 @@ package struct WorkerCore: Sendable {
         case ended
     }
 
-    /// Enough for a joiner that fetches a state meanwhile; more would fill the memory.
-    package static let keptResultCountMax = 64
+    /// Whoever keeps results keeps so many in any case; a member on its way in needs one or two.
+    package static let keptResultCountMin = 8
 
     /// Work of the shell that must end before a new generation can be answered.
     enum Busy: Equatable, Sendable { case no, applying, catchingUp }
@@ -111,6 +111,8 @@ package struct WorkerCore: Sendable {
     var entry: WorkerMessage?
     /// What it follows until then.
     var source: StateSource?
+    /// A state of which the results since have been lost with those who kept them.
+    var lostSource: Step?
     /// The newest step in the ledger, as far as a follower has heard.
     var committed = Step.initial
     var generation = Generation.none

@@ -4,7 +4,7 @@ import Primitives
 
 /// Encoded results of the steps since the state that is kept for joiners, without a gap.
 struct ResultHistory: Sendable {
-    private static let bytesMax = 4 << 30
+    private static let bytesMax = 1 << 30
 
     /// The step whose state is kept.
     let start: Step
@@ -23,9 +23,7 @@ struct ResultHistory: Sendable {
         newest = step
         results[step] = result
         byteCount += result.count
-        while results.count > WorkerCore.keptResultCountMax
-            || results.count > 1 && byteCount > Self.bytesMax
-        {
+        while byteCount > Self.bytesMax, results.count > WorkerCore.keptResultCountMin {
             guard let oldest = results.keys.min() else { return }
             byteCount -= results.removeValue(forKey: oldest)?.count ?? 0
         }
