@@ -48,7 +48,10 @@ class Cluster:
     def start(self, *words):
         name = f"{words[0]}-{time.monotonic_ns()}.log"
         with open(os.path.join(self.run, name), "w") as log:
-            return subprocess.Popen([self.options.accord, *words], stdout=log, stderr=log)
+            # They go with this process, however that ends.
+            return subprocess.Popen(
+                ["setpriv", "--pdeathsig", "KILL", "--", self.options.accord, *words],
+                stdout=log, stderr=log)
 
     def start_coordinator(self, workers):
         self.coordinator = self.start(
@@ -293,38 +296,49 @@ def joiner(options):
     """A state of 200 MB: 12.5 million parameters with two moments and a key encoder."""
     cluster = Cluster(
         options, "joiner", epochCount=100000, width=512, layerCount=4, headCount=8,
-        feedForwardWidth=2048, microbatchSize=1, everySteps=1000000,
+        feedForwardWidth=2048, count=2, microbatchSize=1, everySteps=1000000,
         stateHashEverySteps=20)
     cluster.start_coordinator(1)
     cluster.add_worker(1)
     cluster.wait_for_members(1)
-    pace = cluster.step_seconds(20)
-    _, generation = cluster.newest()
-    start = time.monotonic()
-    cluster.add_worker(1)
-    steps, before, (last, _) = [], None, cluster.newest()
-    while True:
-        step, present = cluster.newest()
-        if step > last:
-            now = time.monotonic()
-            if before is not None and step == last + 1:
-                steps.append(now - before)
-            before, last = now, step
-            if present > generation:
-                break
-        time.sleep(0.0005)
-    took = time.monotonic() - start
-    row("joiner: start to the first commit with it", f"{took:.2f} s", "at most 5 s")
+    paces, means, longest, times = [], [], [], []
+    for _ in range(options.count or 10):
+        paces.append(cluster.step_seconds(20))
+        _, generation = cluster.newest()
+        start = time.monotonic()
+        joining = cluster.add_worker(1)
+        steps, before, (last, _) = [], None, cluster.newest()
+        while True:
+            step, present = cluster.newest()
+            if step > last:
+                now = time.monotonic()
+                if before is not None:
+                    steps.append((now - before) / (step - last))
+                before, last = now, step
+                if present > generation:
+                    break
+            time.sleep(0.0005)
+        times.append(time.monotonic() - start)
+        # The last one is the first with the joiner.
+        means.append(statistics.mean(steps[:-1]))
+        longest.append(max(steps))
+        cluster.workers.remove(joining)
+        cluster.seconds_to_next_generations_commit(joining.kill)
+        joining.wait()
+    pace = statistics.median(paces)
+    row("joiner: start to the first commit with it", f"{statistics.median(times):.2f} s",
+        f"longest {max(times):.2f} s, at most 5 s")
     row("joiner: usual step of the other", f"{pace * 1000:.0f} ms", "")
-    row("joiner: mean step meanwhile", f"{statistics.mean(steps) * 1000:.0f} ms",
-        f"{100 * (statistics.mean(steps) / pace - 1):+.0f} %, at most +10 %")
-    row("joiner: longest step meanwhile", f"{max(steps) * 1000:.0f} ms", "")
+    row("joiner: mean step meanwhile", f"{statistics.mean(means) * 1000:.0f} ms",
+        f"{100 * (statistics.mean(means) / pace - 1):+.0f} %, at most +10 %")
+    row("joiner: longest step meanwhile", f"{max(longest) * 1000:.0f} ms", "")
     cluster.end()
 
 
 def oversubscribed(options):
     """Four busy processes for every processor, beside the workers."""
-    busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    busy = [subprocess.Popen(["setpriv", "--pdeathsig", "KILL", "--", sys.executable, "-c",
+                              "while True: pass"])
             for _ in range(4 * os.cpu_count())]
     try:
         cluster = Cluster(options, "oversubscribed", epochCount=100000)
