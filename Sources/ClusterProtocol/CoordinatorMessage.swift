@@ -92,13 +92,13 @@ package enum CoordinatorMessage: Equatable, Sendable {
         switch try reader.read(UInt8.self, "message kind") {
         case 1: self = .welcome(try Welcome(from: &reader))
         case 2: self = .rejected(reason: try reader.readString("reason"))
-        case 3: self = .prepare(Generation(try reader.read(UInt64.self, "generation")))
+        case 3: self = .prepare(try reader.readGeneration("generation"))
         case 4: self = .begin(try StepPlan(from: &reader))
         case 5: self = .clipMasked(try MaskedClip(from: &reader))
         case 6:
-            let committed = Step(try reader.read(UInt64.self, "committed"))
+            let committed = try reader.readStep("committed")
             self = .acknowledge(
-                committed: committed, checkpoint: Step(try reader.read(UInt64.self, "checkpoint")))
+                committed: committed, checkpoint: try reader.readStep("checkpoint"))
         case 7: self = .evicted(reason: try reader.readString("reason"))
         case 8: self = .stop(reason: try reader.readString("reason"))
         case let kind:

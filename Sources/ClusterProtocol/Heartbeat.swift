@@ -31,8 +31,8 @@ package struct Heartbeat: Hashable, Sendable {
     }
 
     init(from reader: inout ByteReader) throws(MalformedBytes) {
-        generation = Generation(try reader.read(UInt64.self, "generation"))
-        applied = Step(try reader.read(UInt64.self, "applied step"))
+        generation = try reader.readGeneration("generation")
+        applied = try reader.readStep("applied step")
         isExchanging = try reader.readBool("is exchanging")
         activity = try reader.readString("activity")
         exchangeTimes = try ExchangeTimes(from: &reader)

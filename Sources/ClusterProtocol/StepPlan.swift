@@ -81,11 +81,11 @@ extension StepPlan {
     }
 
     init(from reader: inout ByteReader) throws(MalformedBytes) {
-        generation = Generation(try reader.read(UInt64.self, "generation"))
+        generation = try reader.readGeneration("generation")
         members = try reader.readEach("members", elementBytesMin: 24) {
             reader throws(MalformedBytes) in try Member(from: &reader)
         }
-        base = Step(try reader.read(UInt64.self, "base step"))
+        base = try reader.readStep("base step")
         attempt = Int(try reader.read(UInt8.self, "attempt"))
         attemptScales = try reader.readBlock("attempt scales")
         catchUp = try reader.readEach("catch up") {

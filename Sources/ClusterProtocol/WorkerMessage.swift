@@ -17,7 +17,7 @@ package enum WorkerMessage: Equatable, Sendable {
     case leave(reason: String)
 
     /// Raised with every change of the coding; another version is refused at join.
-    package static let protocolVersion: UInt16 = 6
+    package static let protocolVersion: UInt16 = 7
 
     package func encode() -> [UInt8] {
         var writer = ByteWriter()
@@ -74,7 +74,7 @@ package enum WorkerMessage: Equatable, Sendable {
         case 3:
             self = .heartbeat(try Heartbeat(from: &reader))
         case 4:
-            let generation = Generation(try reader.read(UInt64.self, "generation"))
+            let generation = try reader.readGeneration("generation")
             self = .ready(generation, try WorkerProgress(from: &reader))
         case 5:
             self = .stepApplied(try StepReport(from: &reader))
@@ -82,7 +82,7 @@ package enum WorkerMessage: Equatable, Sendable {
             let clip = try MaskedClip(from: &reader)
             self = .clipUnreadable(clip, reason: try reader.readString("reason"))
         case 7:
-            let step = Step(try reader.read(UInt64.self, "step"))
+            let step = try reader.readStep("step")
             self = .snapshotReady(step: step, stateHash: try reader.readBlock("state hash"))
         case 8:
             self = .leave(reason: try reader.readString("reason"))

@@ -14,7 +14,8 @@ import Training
 /// Isolation: everything but the fetching of checkpoints happens on the thread that calls `run`.
 final class CoordinatorShell {
     static let tickMilliseconds = 100
-    private static let messageBytesMax = 16 << 20
+    /// Of the largest message of a worker, a report, and of a request for a piece of a checkpoint.
+    private static let (messageBytesMax, requestBytesMax) = (1 << 20, 1 << 10)
 
     struct Parts {
         let directory: RunDirectory
@@ -23,11 +24,13 @@ final class CoordinatorShell {
         let keepCount: Int
         /// The first that is free is taken.
         let controlEndpoints: [String]
+        /// Nil = nothing is encrypted.
+        var keys: CoordinatorKeys?
         let logger: Logger
     }
 
     private let parts: Parts
-    private let context = MessagingContext()
+    private let context: MessagingContext
     private let control: Socket
     private let data: Socket
     private let mailbox: Mailbox<CoordinatorCore.Event>
@@ -37,6 +40,8 @@ final class CoordinatorShell {
     private var outcome: (reason: ExitReason, text: String)?
     private var fetcher: NamedThread?
     private let stepCount: UInt64
+    private var routes: WorkerRoutes
+    private var strangers = StrangerCount()
     private let clock = ContinuousClock()
     private let start: ContinuousClock.Instant
     let endpoint: RunDirectory.Endpoint
@@ -50,8 +55,10 @@ final class CoordinatorShell {
         self.mailbox = mailbox
         start = clock.now
         do {
+            context = try MessagingContext(parts.keys?.encryption)
             control = try Socket(.router, context, messageBytesMax: Self.messageBytesMax)
-            data = try Socket(.router, context, messageBytesMax: 1 << 20)
+            data = try Socket(.router, context, messageBytesMax: Self.requestBytesMax)
+            for socket in [control, data] { try socket.watchHandshakes() }
             let controlEndpoint = try Self.bind(control, parts.controlEndpoints)
             let host = Self.host(of: controlEndpoint)
             endpoint = RunDirectory.Endpoint(
@@ -70,7 +77,9 @@ final class CoordinatorShell {
         }
         let settings = configuration(endpoint.data)
         stepCount = settings.welcome.stepCount
-        core = CoordinatorCore(settings, restoring: try parts.ledger.restore())
+        let log = try parts.ledger.restore()
+        core = CoordinatorCore(settings, restoring: log)
+        routes = WorkerRoutes(members: log.members, now: start)
     }
 
     private static func bind(
@@ -94,7 +103,8 @@ final class CoordinatorShell {
     func run() throws(ExitFailure) -> (reason: ExitReason, text: String) {
         try parts.ledger.setEndpoint(endpoint.control)
         try parts.directory.writeEndpoint(endpoint)
-        parts.logger.info("listening on \(endpoint.control)")
+        let protection = parts.keys.map { "\($0.workers.count) workers allowed" } ?? "no keys"
+        parts.logger.info("listening on \(endpoint.control), \(protection)")
         var nextTick = clock.now
         var tickCount = 0
         while outcome == nil {
@@ -119,10 +129,19 @@ final class CoordinatorShell {
     }
 
     private func receiveControl() throws(ExitFailure) {
-        while let frames = receive(control) {
-            guard frames.count == 2, let worker = Self.worker(frames[0]) else { continue }
+        while let (frames, sender) = receive(control) {
+            guard frames.count == 3, let worker = Self.worker(frames[1]) else { continue }
+            let key = sender?.text
+            guard routes.admit(worker, key: key, route: frames[0], now: clock.now) else {
+                strangers.refusedMessageCount += 1
+                continue
+            }
             do {
-                let message = try WorkerMessage(decoding: frames[1])
+                let message = try WorkerMessage(decoding: frames[2])
+                if case .join(_, let member, _) = message, member.publicKey != key {
+                    strangers.refusedMessageCount += 1
+                    continue
+                }
                 try perform(core.handle(.received(message, from: worker)))
             } catch let failure as ExitFailure {
                 throw failure
@@ -136,12 +155,12 @@ final class CoordinatorShell {
         let server = TransferServer { [self] resource in
             resource.kind == .state ? checkpoint(resource.step) : nil
         }
-        while let frames = receive(data) { _ = server.answer(frames, through: data) }
+        while let (frames, _) = receive(data) { _ = server.answer(frames, through: data) }
     }
 
-    private func receive(_ socket: Socket) -> [[UInt8]]? {
+    private func receive(_ socket: Socket) -> ([[UInt8]], sender: PublicKey?)? {
         do {
-            return try socket.receive()
+            return try socket.receiveWithSender().map { ($0.frames, $0.sender) }
         } catch {
             parts.logger.warning("\(error)")
             return nil
@@ -199,9 +218,9 @@ final class CoordinatorShell {
 
     private func send(_ message: CoordinatorMessage, to worker: WorkerID) {
         do {
-            let identity = WorkerShell.identity(worker)
             // A worker that is not connected hears it again, or is evicted for its silence.
-            _ = try control.send([identity, message.encode()])
+            guard let route = routes.route(to: worker) else { return }
+            _ = try control.send([route, message.encode()])
         } catch {
             parts.logger.warning("\(error)")
         }
@@ -211,10 +230,11 @@ final class CoordinatorShell {
         fetcher?.join()
         let (context, mailbox, store) = (context, mailbox, parts.checkpoints)
         let (keepCount, logger) = (parts.keepCount, parts.logger)
+        let key = core.publicKey(at: endpoint).flatMap { PublicKey($0) }
         fetcher = NamedThread("checkpoint") {
             do {
                 let snapshot = try TransferClient(
-                    context, TransferResource(.state, step), from: endpoint
+                    context, TransferResource(.state, step), from: endpoint, peerKey: key
                 ).fetch { false }
                 try store.publish(snapshot, step: step, stateHash: stateHash)
                 for warning in try store.retain(newest: keepCount) { logger.warning("\(warning)") }
@@ -226,8 +246,13 @@ final class CoordinatorShell {
     }
 
     private func writeStatus() throws(ExitFailure) {
+        let handshakes = control.refusedHandshakeCount + data.refusedHandshakeCount
+        if let text = strangers.news(handshakes) { parts.logger.warning("\(text)") }
+        var cluster = core.snapshot
+        cluster.refusedHandshakeCount = handshakes
+        cluster.refusedMessageCount = strangers.refusedMessageCount
         let status = LiveStatus(
-            cluster: core.snapshot, stepCount: stepCount, loss: meter.loss,
+            cluster: cluster, stepCount: stepCount, loss: meter.loss,
             clipsPerSecond: meter.clipsPerSecond,
             secondsLeft: meter.secondsLeft(stepCount: stepCount), processIdentifier: getpid())
         try parts.directory.write(json: status, to: parts.directory.statusPath)

@@ -14,7 +14,7 @@ import Training
 final class ReplicaThread: Sendable {
     enum Task: Sendable {
         case apply(Step, computesHash: Bool)
-        case catchUp(CatchUp, to: Step)
+        case catchUp(CatchUp, to: Step, peerKey: PublicKey?)
         case retainSnapshot(Step)
         case stop
     }
@@ -58,7 +58,7 @@ final class ReplicaThread: Sendable {
             for task in tasks.drain() {
                 switch task {
                 case .apply(let step, let computesHash): apply(step, computesHash)
-                case .catchUp(let kind, let step): catchUp(kind, step)
+                case .catchUp(let kind, let step, let key): catchUp(kind, step, key)
                 case .retainSnapshot(let step): retainSnapshot(step)
                 case .stop: return
                 }
@@ -89,18 +89,18 @@ final class ReplicaThread: Sendable {
             .snapshotRetained(step: step, stateHash: replica.stateHash().bytes))
     }
 
-    private func catchUp(_ kind: CatchUp, _ step: Step) {
+    private func catchUp(_ kind: CatchUp, _ step: Step, _ key: PublicKey?) {
         do {
             switch kind {
             case .none, .initialState:
                 break
             case .fetchReduced(let endpoint):
                 let reduced = try ReducedStep(
-                    decoding: try fetch(.init(.reduced, step), endpoint))
+                    decoding: try fetch(.init(.reduced, step), endpoint, key))
                 shared.keep(reduced, isServable: true)
                 _ = try lanes.withReplicaAlone { try replica.apply(reduced) }
             case .fetchState(let endpoint):
-                let snapshot = try fetch(.init(.state, step), endpoint)
+                let snapshot = try fetch(.init(.state, step), endpoint, key)
                 try lanes.withReplicaAlone { try replica.restore(snapshot) }
             }
             shared.events.post(.caughtUp(replica.appliedStep))
@@ -109,8 +109,10 @@ final class ReplicaThread: Sendable {
         }
     }
 
-    private func fetch(_ resource: TransferResource, _ endpoint: String) throws -> [UInt8] {
-        try TransferClient(context, resource, from: endpoint).fetch {
+    private func fetch(
+        _ resource: TransferResource, _ endpoint: String, _ key: PublicKey?
+    ) throws -> [UInt8] {
+        try TransferClient(context, resource, from: endpoint, peerKey: key).fetch {
             isCancelled.load(ordering: .relaxed)
         }
     }

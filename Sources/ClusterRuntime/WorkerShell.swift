@@ -87,7 +87,8 @@ final class WorkerShell {
     private let options: WorkerOptions
     private let logger: Logger
     /// A thread per stream to a peer.
-    private let context = MessagingContext(ioThreadCount: DataPlane.streamsPerPeer)
+    private let context: MessagingContext
+    private let keys: WorkerKeys?
     private let control: Socket
     private let events: Mailbox<WorkerCore.Event>
     private let environment = EnvironmentSlot()
@@ -97,25 +98,29 @@ final class WorkerShell {
     private var rank = 0
     private var outcome: (reason: ExitReason, text: String)?
 
-    /// The first byte says that the rest is a worker's number: libzmq reserves a zero there.
+    /// Stands before every message. The first byte says that the rest is a worker's number.
     static func identity(_ worker: WorkerID) -> [UInt8] {
         withUnsafeBytes(of: worker.value.littleEndian) { [1] + Array($0) }
     }
 
     init(
-        _ configuration: WorkerCore.Configuration, _ options: WorkerOptions,
+        _ configuration: WorkerCore.Configuration, _ options: WorkerOptions, _ keys: WorkerKeys?,
         events: Mailbox<WorkerCore.Event>, logger: Logger
     ) throws(ExitFailure) {
         self.options = options
+        self.keys = keys
         self.logger = logger
         self.events = events
         worker = configuration.member.worker
         core = WorkerCore(configuration)
         do {
+            context = try MessagingContext(
+                ioThreadCount: DataPlane.streamsPerPeer, keys?.encryption)
             control = try Socket(
-                .dealer(identity: Self.identity(configuration.member.worker)), context,
+                .dealer(identity: []), context,
                 messageBytesMax: 64 << 20, sendQueueMax: Self.sendQueueMax)
-            try control.connect(options.coordinatorEndpoint)
+            try control.watchHandshakes()
+            try control.connect(options.coordinatorEndpoint, to: keys?.coordinator)
         } catch {
             throw ExitFailure(
                 .usage, "cannot \(error); an endpoint looks like tcp://192.168.0.10:7077")
@@ -140,6 +145,7 @@ final class WorkerShell {
                     perform(core.handle(.measured(times)))
                 }
                 perform(core.handle(.tick))
+                judgeHandshakes()
             }
         }
         environment.value?.stop()
@@ -147,6 +153,23 @@ final class WorkerShell {
             logger.info("frames that did not reach a sum: \(drops)")
         }
         return outcome ?? (.internalError, "the worker ended without a reason")
+    }
+
+    /// A wrong key is never right later, so it is told at once; and silence may have that cause.
+    private func judgeHandshakes() {
+        if control.isUnknownToPeer {
+            let key = keys?.own.publicKey.text ?? ""
+            outcome = (
+                .rejected,
+                "the coordinator does not know the key of this worker (\(key)); add it to its "
+                    + "workers.txt and start it again"
+            )
+        }
+        guard let (reason, text) = outcome, reason == .clusterUnreachable,
+            control.refusedHandshakeCount > 0
+        else { return }
+        let hint = keys == nil ? "it may want keys" : "its key may be another, or it has none"
+        outcome = (reason, "\(text). Somebody listens there, but the handshake fails: \(hint)")
     }
 
     private func receive() {
@@ -201,7 +224,8 @@ final class WorkerShell {
         case .catchUp(let kind, let step):
             environment.lanes.forgetWaiting()
             let reachable = kind.reached(through: options.coordinatorEndpoint)
-            environment.replicaThread.post(.catchUp(reachable, to: step))
+            environment.replicaThread.post(
+                .catchUp(reachable, to: step, peerKey: peerKey(kind)))
         case .resetAccumulator(let step, let attempt, let scales):
             environment.lanes.forgetWaiting()
             environment.accumulator.reset(
@@ -240,9 +264,18 @@ final class WorkerShell {
                 expectation: expectation))
     }
 
+    /// Of whoever serves what was missed: a member, or else the coordinator.
+    private func peerKey(_ kind: CatchUp) -> PublicKey? {
+        switch kind {
+        case .none, .initialState: nil
+        case .fetchReduced(let endpoint), .fetchState(let endpoint):
+            plan?.publicKey(at: endpoint).flatMap { PublicKey($0) } ?? keys?.coordinator
+        }
+    }
+
     private func send(_ message: WorkerMessage) {
         do {
-            _ = try control.send([message.encode()])
+            _ = try control.send([Self.identity(worker), message.encode()])
         } catch {
             logger.warning("\(error)")
         }

@@ -97,11 +97,17 @@ package struct TransferClient {
     private let context: MessagingContext
     private let resource: TransferResource
     private let endpoint: String
+    private let peerKey: PublicKey?
 
-    package init(_ context: MessagingContext, _ resource: TransferResource, from endpoint: String) {
+    /// - Parameter peerKey: of whoever listens there, if the context encrypts.
+    package init(
+        _ context: MessagingContext, _ resource: TransferResource, from endpoint: String,
+        peerKey: PublicKey? = nil
+    ) {
         self.context = context
         self.resource = resource
         self.endpoint = endpoint
+        self.peerKey = peerKey
     }
 
     /// - Parameter isCancelled: asked several times a second.
@@ -123,12 +129,10 @@ package struct TransferClient {
     }
 
     private func run(_ silentPollsMax: Int, _ isCancelled: () -> Bool) throws -> [UInt8] {
-        var generator = SystemRandomNumberGenerator()
-        let identity = withUnsafeBytes(of: generator.next()) { [1] + Array($0) }
         let pieceBytes = TransferRequest.pieceBytesMax
         let socket = try Socket(
-            .dealer(identity: identity), context, messageBytesMax: Int(pieceBytes) + 64)
-        try socket.connect(endpoint)
+            .dealer(identity: []), context, messageBytesMax: Int(pieceBytes) + 64)
+        try socket.connect(endpoint, to: peerKey)
         let wakeUp = WakeUp()
         var assembly = TransferAssembly()
         var asked: UInt64 = 0

@@ -36,6 +36,7 @@ struct StatusCommand: ParsableCommand {
         guard let live = status.live else { return }
         print("coordinator      \(live.cluster.phase) (process \(live.processIdentifier))")
         print("stalled sums     \(live.cluster.stalledExchangeCount)")
+        print("refused          \(live.refusedText)")
         for member in live.cluster.members {
             print(
                 "  rank \(member.rank)  \(member.worker)  \(member.hostName):"

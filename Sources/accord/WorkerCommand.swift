@@ -29,6 +29,8 @@ struct WorkerCommand: ParsableCommand {
         help: "Exchange sums over the network, also with workers of this machine.")
     var sharesNoMemory = false
 
+    @OptionGroup var security: SecurityOptions
+
     func validate() throws {
         try require(threads, of: "--threads", in: 1...4096)
         try require(giveUpAfter, of: "--give-up-after", in: 1...86400)
@@ -39,6 +41,7 @@ struct WorkerCommand: ParsableCommand {
             WorkerOptions(
                 coordinatorEndpoint: coordinator, threadCount: threads ?? processorCount,
                 dataDirectory: data, giveUpAfterSeconds: giveUpAfter,
-                sharesMemory: !sharesNoMemory))
+                sharesMemory: !sharesNoMemory, keysPath: security.keysPath,
+                trustsNetwork: security.trustsNetwork))
     }
 }

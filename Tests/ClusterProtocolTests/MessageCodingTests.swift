@@ -5,8 +5,8 @@ import Testing
 
 @Suite struct MessageCodingTests {
     private static let member = Member(
-        worker: WorkerID(12), dataEndpoint: "tcp://10.0.0.1:5", machine: "boot 7", threadCount: 3,
-        hostName: "节点-1", processIdentifier: 77)
+        worker: WorkerID(12), dataEndpoint: "tcp://10.0.0.1:5", machine: "boot 7",
+        publicKey: String(repeating: "k", count: 40), threadCount: 3, hostName: "节点-1", processIdentifier: 77)
     private static let clip = MaskedClip(step: Step(9), clipIndex: 123_456)
 
     private static let times: ExchangeTimes = {
@@ -16,6 +16,7 @@ import Testing
             waitedMicroseconds: 1, exposedMicroseconds: 2, stepMicroseconds: .max)
         times.mean = .init(waitedMicroseconds: 4, exposedMicroseconds: 5, stepMicroseconds: 6)
         times.drops = .init(stale: 7, duplicate: 8, malformed: 9)
+        times.refusedHandshakeCount = 10
         return times
     }()
 
