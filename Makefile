@@ -103,8 +103,8 @@ fuzz: setup ## Fuzz DECODER (default: all of them, in turn) for SECONDS each wit
 	done
 
 fuzz-corpus: setup ## Write the valid encodings of the corpus again, after a change of a format.
-	@$(FUZZ)
-	.build-fuzz/release/fuzz --write-seeds
+	@swift build $(FLAGS) --build-tests
+	ACCORD_WRITE_CORPUS=1 swift test $(FLAGS) --skip-build --disable-xctest --filter theSeedsAreWritten
 
 test: setup ## Build and run all tests.
 	@swift build $(FLAGS) --build-tests

@@ -51,7 +51,8 @@ struct VerifyCommand: ParsableCommand {
         let seconds = times.map { $0 / .seconds(1) }.sorted()
         print(
             "\(report.consumedClips) clips in \(report.committedSteps) steps of "
-                + "\(report.finishedEpochs) epochs: \(seconds.map { String(format: "%.2f", $0) }) s")
+                + "\(report.finishedEpochs) epochs: \(seconds.map { String(format: "%.2f", $0) }) s"
+        )
     }
 
     private func write(_ directory: RunDirectory) throws {

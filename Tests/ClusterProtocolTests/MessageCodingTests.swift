@@ -6,7 +6,8 @@ import Testing
 @Suite struct MessageCodingTests {
     private static let member = Member(
         worker: WorkerID(12), dataEndpoint: "tcp://10.0.0.1:5", machine: "boot 7",
-        publicKey: String(repeating: "k", count: 40), threadCount: 3, hostName: "节点-1", processIdentifier: 77)
+        publicKey: String(repeating: "k", count: 40), threadCount: 3, hostName: "节点-1",
+        processIdentifier: 77)
     private static let clip = MaskedClip(step: Step(9), clipIndex: 123_456)
 
     private static let times: ExchangeTimes = {

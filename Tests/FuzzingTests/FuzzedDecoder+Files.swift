@@ -179,7 +179,8 @@ extension FuzzedDecoder {
             return { bytes in
                 guard let number = bytes.first else { return }
                 let rest = Array(bytes.dropFirst())
-                try replica.restore(number == 255 ? rest : replace(Int(number % 8), by: rest, valid))
+                try replica.restore(
+                    number == 255 ? rest : replace(Int(number % 8), by: rest, valid))
                 try expect("a snapshot reads back") {
                     let once = replica.encodeSnapshot()
                     try replica.restore(once)

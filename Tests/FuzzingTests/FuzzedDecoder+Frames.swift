@@ -157,7 +157,8 @@ extension FuzzedDecoder {
 
     static func pack(_ sums: [Int32]) -> [UInt8] {
         let bytes = sums.withUnsafeBytes { SharedBytes(Array($0)) }
-        return Array(PackedSums.pack(bytes).bytes)
+        let packed = PackedSums.pack(bytes)
+        return withExtendedLifetime(packed.owner) { Array(packed.bytes) }
     }
 
     /// Frames of another rank, as they come out of a valid header: phase, source, chunk, encoding,
@@ -181,7 +182,8 @@ extension FuzzedDecoder {
                     schedule: ExchangeSchedule(
                         shape: .direct, chunkCount: chunks.chunkCount, machineOfRank: [0, 1]),
                     memory: LoneMemory(
-                        accumulator: IntVector(count: sumCount), result: IntVector(count: sumCount)),
+                        accumulator: IntVector(count: sumCount),
+                        result: IntVector(count: sumCount)),
                     tensorCount: 1, attempt: 1)
                 _ = exchange.contribute(Array(0..<chunks.chunkCount))
                 var reader = ByteReader(bytes)

@@ -4,10 +4,16 @@ import Testing
 
 /// The short, deterministic share of `make fuzz`: the committed corpus, and seeded mutations of it.
 ///
-/// A decoder that traps ends the whole run; `ACCORD_SHOW_INPUTS=1` writes each input to the standard
-/// error before it is read.
+/// A decoder that traps ends the whole run; `ACCORD_SHOW_INPUTS=1` writes each input to the
+/// standard error before it is read.
 @Suite struct MutationTests {
     private static let mutationCount = 3000
+
+    /// What `make fuzz-corpus` runs.
+    @Test(.enabled(if: ProcessInfo.processInfo.environment["ACCORD_WRITE_CORPUS"] == "1"))
+    func theSeedsAreWritten() throws {
+        try Corpus.writeSeeds()
+    }
 
     @Test(arguments: FuzzedDecoder.all) func validEncodingsAreAccepted(
         _ decoder: FuzzedDecoder
