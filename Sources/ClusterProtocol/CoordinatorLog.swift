@@ -33,4 +33,29 @@ package struct CoordinatorLog: Equatable, Sendable {
     package var hasGivenState = false
 
     package init() {}
+
+    /// What the log tells once this record is in it, too.
+    package mutating func apply(_ record: LogRecord) {
+        switch record {
+        case .generation(let generation, let members):
+            guard generation > self.generation else { return }
+            self.generation = generation
+            self.members = members
+            plan = nil
+        case .plan(let plan):
+            guard plan.generation == generation, generation > .none else { return }
+            self.plan = plan
+        case .committed(let report):
+            committed = max(committed, report.step)
+            if !report.stateHash.isEmpty { stateHashes[report.step] = report.stateHash }
+        case .masked(let clip, _):
+            masked.insert(clip)
+        case .checkpoint(let step, _):
+            checkpoint = max(checkpoint, step)
+        case .numericClass(let name):
+            numericClass = name
+        case .event:
+            break
+        }
+    }
 }

@@ -3,6 +3,8 @@ import ClusterProtocol
 import Primitives
 import Testing
 
+@testable import Simulation
+
 /// When an exchange is run again, and when it is only waited for.
 extension VirtualClusterTests {
     private static let seeds: [UInt64] = Array(1...30)

@@ -100,24 +100,3 @@ struct Exchange {
 
     var lanes: [Int: [Int]] = [:]
 }
-
-/// What happens when; equal moments in the order of adding.
-struct Agenda {
-    private var entries: [(time: Int, number: Int, action: () -> Void)] = []
-    private var count = 0
-
-    mutating func add(_ time: Int, _ action: @escaping () -> Void) {
-        count += 1
-        // Sorted descending, so that the next one is popped from the end.
-        var low = 0
-        var high = entries.count
-        while low < high {
-            let middle = (low + high) / 2
-            if entries[middle].time > time { low = middle + 1 } else { high = middle }
-        }
-        // Equal times: earlier entries stay nearer to the end.
-        entries.insert((time, count, action), at: low)
-    }
-
-    mutating func next() -> (Int, () -> Void)? { entries.popLast().map { ($0.time, $0.action) } }
-}

@@ -3,6 +3,8 @@ import ClusterProtocol
 import Primitives
 import Testing
 
+@testable import Simulation
+
 /// Whole runs of the real cores, on one seed each.
 @Suite struct VirtualClusterTests {
     static let stepCount: UInt64 = 24
