@@ -5,7 +5,8 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test check format bench bench-step bench-all-reduce loss-curves clean
+.PHONY: help setup build demo test check format bench bench-step bench-all-reduce bench-verify \
+    loss-curves fuzz fuzz-corpus clean
 
 # Headers of the C libraries, and the tools that find them. SQLite belongs to the run's ledger.
 PACKAGES := git pkg-config binutils g++ libopenblas-dev libdnnl-dev libzmq3-dev libsqlite3-dev \
@@ -82,6 +83,29 @@ demo: build ## Make clips, train on them with two workers, measure retrieval.
 	    '  README.md, docs/architecture.md         several machines; how it works' \
 	    'To train again from the start: rm -r $(DEMO)/run, then make demo.'
 
+# One decoder, or all in turn; a crash leaves its input in build/fuzz, for Tests/FuzzingTests/Corpus.
+SECONDS ?= 60
+DECODER ?= all
+FUZZ := ACCORD_LIBFUZZER=1 swift build $(FLAGS) --scratch-path .build-fuzz --product fuzz \
+    --sanitize fuzzer -Xswiftc -parse-as-library
+
+fuzz: setup ## Fuzz DECODER (default: all of them, in turn) for SECONDS each with libFuzzer.
+	@$(FUZZ)
+	program=.build-fuzz/release/fuzz
+	decoders=$(DECODER)
+	if [[ $$decoders == all ]]; then decoders=$$($$program --list); fi
+	for decoder in $$decoders; do
+	    mkdir -p build/fuzz/$$decoder
+	    echo "== $$decoder for $(SECONDS) s"
+	    DECODER=$$decoder $$program build/fuzz/$$decoder Tests/FuzzingTests/Corpus/$$decoder \
+	        -max_total_time=$(SECONDS) -max_len=8192 -timeout=10 -rss_limit_mb=2048 \
+	        -print_final_stats=1 -artifact_prefix=build/fuzz/$$decoder-
+	done
+
+fuzz-corpus: setup ## Write the valid encodings of the corpus again, after a change of a format.
+	@swift build $(FLAGS) --build-tests
+	ACCORD_WRITE_CORPUS=1 swift test $(FLAGS) --skip-build --disable-xctest --filter theSeedsAreWritten
+
 test: setup ## Build and run all tests.
 	@swift build $(FLAGS) --build-tests
 	swift test $(FLAGS) --skip-build --disable-xctest
@@ -93,7 +117,7 @@ check: setup ## What a build server runs: the format, then all tests.
 format: ## Rewrite the Swift files in the house format.
 	@swift format --in-place --parallel --recursive Package.swift Sources Tests Benchmarks
 
-bench: bench-step bench-all-reduce ## Measure Accord beside the limits of this machine.
+bench: bench-step bench-all-reduce bench-verify ## Measure Accord beside the limits of this machine.
 
 bench-step: setup ## Measure a training step; PYTHON with torch, transformers: the peer, too.
 	@swift build $(FLAGS) --product benchmarks
@@ -141,6 +165,10 @@ bench-all-reduce: setup build/limits/memory_limit build/limits/tcp_limit ## Meas
 	fi
 	.build/release/benchmarks all-reduce --limits build/limits "$${peers[@]}" $(OPTIONS)
 
+bench-verify: setup ## Measure accord verify on a million clips and three epochs.
+	@swift build $(FLAGS) --product benchmarks
+	.build/release/benchmarks verify
+
 loss-curves: build ## Draw the losses of exact, f32 and bf16 runs again; five minutes.
 	@swift build $(FLAGS) --product benchmarks
 	if [[ ! -f $(DEMO)/clips/vocab.txt ]]; then
@@ -150,4 +178,4 @@ loss-curves: build ## Draw the losses of exact, f32 and bf16 runs again; five mi
 	$(PYTHON) Benchmarks/Plots/loss_curves.py build/loss-curves.csv docs/figures/loss-curves.svg
 
 clean: ## Remove everything that was built, synthesised and trained here.
-	@rm -rf .build build
+	@rm -rf .build .build-fuzz build

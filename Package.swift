@@ -26,6 +26,13 @@ let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let argumentParser: Target.Dependency = .product(
     name: "ArgumentParser", package: "swift-argument-parser")
 
+/// What reads bytes of others.
+let fuzzed: [Target.Dependency] = [
+    "Primitives", "Hashing", "CKernels", "Messaging", "ClusterProtocol", "Collectives", "Datasets",
+    "Tokenization", "Checkpoints", "WeightFiles", "Models", "Objectives", "Training",
+    "ClusterRuntime",
+]
+
 let package = Package(
     name: "accord",
     platforms: [.macOS(.v15)],
@@ -172,9 +179,22 @@ let package = Package(
             name: "CommandLineTests", dependencies: ["accord", "Primitives", argumentParser],
             swiftSettings: strict),
         .testTarget(name: "TidyTests", swiftSettings: strict),
+        .testTarget(
+            name: "FuzzingTests", dependencies: fuzzed, exclude: ["Corpus"], swiftSettings: strict),
         // Real processes: depends on the program so that it is built.
         .testTarget(
             name: "IntegrationTests", dependencies: ["accord", "Primitives", "WeightFiles"],
             swiftSettings: strict),
     ]
 )
+
+// `make fuzz` builds the same decoders as a program with libFuzzer's main function, and no tests.
+if Context.environment["ACCORD_LIBFUZZER"] == "1" {
+    package.targets.removeAll { $0.type == .test }
+    package.products = [.executable(name: "fuzz", targets: ["fuzz"])]
+    package.targets.append(
+        .executableTarget(
+            name: "fuzz", dependencies: fuzzed, path: "Tests/FuzzingTests",
+            exclude: ["Corpus", "MutationTests.swift"],
+            swiftSettings: strict + [.define("ACCORD_LIBFUZZER")]))
+}

@@ -32,6 +32,9 @@ struct AllReduceCommand: ParsableCommand {
     @Option(help: "TCP streams of the limit from rank to rank; Accord's number if not given.")
     var streams: Int = DataPlane.streamsPerPeer
 
+    @Flag(name: .customLong("keys"), help: "Encrypt what Accord sends, with a key per rank.")
+    var encrypts = false
+
     @Option(help: "Folder with the programs of Benchmarks/Limits.")
     var limits: String?
 

@@ -31,6 +31,9 @@ struct AllReduceRankCommand: ParsableCommand {
     @Flag(help: "The ranks may know that they are on one machine.")
     var sharedMemory = false
 
+    @Flag(name: .customLong("keys"), help: "Encrypt.")
+    var encrypts = false
+
     /// The data plane tries all ways between machines in the first ten steps.
     private static let (warmUpRounds, rounds) = (12, 10)
     /// The gradient comes in pieces, as from a backward pass, so that it takes little memory.
@@ -38,7 +41,8 @@ struct AllReduceRankCommand: ParsableCommand {
 
     func run() throws {
         let barrier = try SharedBarrier(path: barrier)
-        let context = MessagingContext(ioThreadCount: DataPlane.streamsPerPeer)
+        let encryption = encrypts ? Encryption(own: .random(), allowed: AllowList([], .wait)) : nil
+        let context = try MessagingContext(ioThreadCount: DataPlane.streamsPerPeer, encryption)
         while let bytes = readLine().flatMap({ Int($0) }) {
             let times = try measure(elementCount: bytes / 4, barrier, context)
             say("seconds " + times.map { "\($0)" }.joined(separator: " "))
@@ -62,7 +66,9 @@ struct AllReduceRankCommand: ParsableCommand {
             .init(
                 host: host, context: context, shared: shared, memory: memory,
                 tensors: [0..<elementCount], worker: worker(rank)), commands)
-        say("at " + loop.address.endpoint)
+        // Keys of Z85 hold no bar.
+        let key = context.encryption.map { "|\($0.own.publicKey)" } ?? ""
+        say("at " + loop.address.endpoint + key)
         let endpoints = (readLine() ?? "").split(separator: " ").map(String.init)
         guard endpoints.count == ranks else { throw ExitCode.failure }
         commands.post(.configure(plan(endpoints), rank: rank))
@@ -109,10 +115,12 @@ struct AllReduceRankCommand: ParsableCommand {
     private func plan(_ endpoints: [String]) -> StepPlan {
         StepPlan(
             generation: Generation(1),
-            members: endpoints.enumerated().map {
-                Member(
-                    worker: worker($0.offset), dataEndpoint: $0.element,
-                    machine: sharedMemory ? "here" : nil, threadCount: 1, hostName: "",
+            members: endpoints.enumerated().map { rank, text in
+                let parts = text.split(separator: "|").map(String.init)
+                return Member(
+                    worker: worker(rank), dataEndpoint: parts[0],
+                    machine: sharedMemory ? "here" : nil,
+                    publicKey: parts.count == 2 ? parts[1] : nil, threadCount: 1, hostName: "",
                     processIdentifier: 0)
             },
             base: .initial, attempt: 1, attemptScales: [],

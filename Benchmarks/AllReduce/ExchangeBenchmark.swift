@@ -36,10 +36,11 @@ struct ExchangeBenchmark {
                 contenders.append((column, contender))
             }
         }
+        let keys = settings.encrypts ? ", Accord encrypted" : ""
         let streams = place.allowsSharedMemory ? "" : ", \(settings.streams) from rank to rank"
         print(
             "\(place.rawValue), \(rankCount) processes, milliseconds; "
-                + "limit: \(place.limit)\(streams)")
+                + "limit: \(place.limit)\(streams)\(keys)")
         print(ExchangeTable.header)
         for bytes in settings.sizes { try measure(bytes, &contenders) }
         withExtendedLifetime(barriers) {}
@@ -77,6 +78,7 @@ struct ExchangeBenchmark {
                     "\(rank)", "--ranks", "\(hosts.count)", "--barrier", barrierPath, "--host",
                     host.address,
                 ] + (place.allowsSharedMemory ? ["--shared-memory"] : [])
+                    + (settings.encrypts ? ["--keys"] : [])
             }
         case .limit:
             guard let folder = settings.limits else { return nil }

@@ -80,7 +80,7 @@ struct StateFile: Sendable, Equatable {
             throw Malformed(
                 rule: "its format version is \(version), this program reads \(formatVersion)")
         }
-        let step = Step(try reader.read(UInt64.self, "step"))
+        let step = try reader.readStep("step")
         let byteCount = try reader.read(UInt64.self, "byte count")
         let stateHash = Array(try reader.readRaw(Digest.byteCount, "state hash"))
         let recorded = Array(try reader.readRaw(Digest.byteCount, "SHA-256"))

@@ -10,23 +10,32 @@ package struct Acknowledgement: Hashable, Sendable {
     /// The member keeps its state after this step, or after the first later one if it is past it,
     /// and the results of all steps since; nil = nobody will ask for them.
     package var offered: Step?
+    /// Keys of workers that are not members yet and may fetch it.
+    package var guests: [String]
 
-    package init(committed: Step, checkpoint: Step, offered: Step? = nil) {
+    package init(
+        committed: Step, checkpoint: Step, offered: Step? = nil, guests: [String] = []
+    ) {
         self.committed = committed
         self.checkpoint = checkpoint
         self.offered = offered
+        self.guests = guests
     }
 
     func write(to writer: inout ByteWriter) {
         writer.write(committed.number)
         writer.write(checkpoint.number)
         writer.write(offered)
+        writer.write(each: guests) { $0.write($1) }
     }
 
     init(from reader: inout ByteReader) throws(MalformedBytes) {
-        committed = Step(try reader.read(UInt64.self, "committed"))
-        checkpoint = Step(try reader.read(UInt64.self, "checkpoint"))
+        committed = try reader.readStep("committed")
+        checkpoint = try reader.readStep("checkpoint")
         offered = try reader.readOptionalStep("offered")
+        guests = try reader.readEach("guests", elementBytesMin: 4) {
+            reader throws(MalformedBytes) in try reader.readString("guest")
+        }
     }
 }
 
@@ -35,26 +44,24 @@ package struct StateSource: Hashable, Sendable {
     package var step: Step
     /// Of the state after the step.
     package var stateHash: [UInt8]
-    /// Of members that offer it; the same bytes each.
-    package var endpoints: [String]
+    /// Members that offer it; the same bytes each.
+    package var peers: [PeerAddress]
 
-    package init(step: Step, stateHash: [UInt8], endpoints: [String]) {
+    package init(step: Step, stateHash: [UInt8], peers: [PeerAddress]) {
         self.step = step
         self.stateHash = stateHash
-        self.endpoints = endpoints
+        self.peers = peers
     }
 
     func write(to writer: inout ByteWriter) {
         writer.write(step.number)
         writer.write(block: stateHash)
-        writer.write(each: endpoints) { $0.write($1) }
+        writer.write(each: peers) { $1.write(to: &$0) }
     }
 
     init(from reader: inout ByteReader) throws(MalformedBytes) {
-        step = Step(try reader.read(UInt64.self, "step"))
+        step = try reader.readStep("step")
         stateHash = try reader.readBlock("state hash")
-        endpoints = try reader.readEach("endpoints", elementBytesMin: 4) {
-            reader throws(MalformedBytes) in try reader.readString("endpoint")
-        }
+        peers = try reader.readAddresses("peers")
     }
 }

@@ -31,6 +31,10 @@ package struct ClusterSnapshot: Codable, Equatable, Sendable {
     package var divergenceCount: Int
     /// Exchanges that were begun again since this coordinator started.
     package var stalledExchangeCount: Int
+    /// Connections to this coordinator that came to nothing: no peer, or a wrong key.
+    package var refusedHandshakeCount: UInt64 = 0
+    /// Messages of one worker that claimed to be another.
+    package var refusedMessageCount: UInt64 = 0
     /// One sentence each: who is waited for, and for what. Empty while training runs.
     package var waitingFor: [String]
 }

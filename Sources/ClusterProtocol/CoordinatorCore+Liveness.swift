@@ -50,7 +50,7 @@ extension CoordinatorCore {
                 $0.worker != suspect.worker && verdict(on: $0) == .alive
             }
             for peer in peers.prefix(Self.askedPeersMax) {
-                send(.probe(suspect.worker, endpoint: suspect.dataEndpoint), to: peer.worker)
+                send(.probe(suspect.worker, suspect.address), to: peer.worker)
             }
         }
     }

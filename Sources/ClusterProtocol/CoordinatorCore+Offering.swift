@@ -31,7 +31,7 @@ extension CoordinatorCore {
         return Set(
             candidates.filter { candidate in
                 guard candidate.hasEntered, let applied = candidate.applied else { return false }
-                return applied.number + 1 >= committed.number
+                return applied >= committed || applied.next == committed
             }.map(\.worker))
     }
 
@@ -63,9 +63,9 @@ extension CoordinatorCore {
         offering.keepers.removeAll { members.position(of: $0) == nil }
         offering.kept = offering.kept.filter { offering.keepers.contains($0.key) }
         if let source = offering.source {
-            let endpoints = endpoints(of: offering, at: source)
-            offering.source?.endpoints = endpoints
-            if endpoints.isEmpty { return endOffering() }
+            let peers = peers(of: offering, at: source)
+            offering.source?.peers = peers
+            if peers.isEmpty { return endOffering() }
         }
         self.offering = offering.keepers.isEmpty ? nil : offering
     }
@@ -107,12 +107,12 @@ extension CoordinatorCore {
         self.offering = offering
     }
 
-    private func endpoints(of offering: Offering, at source: StateSource) -> [String] {
+    private func peers(of offering: Offering, at source: StateSource) -> [PeerAddress] {
         offering.keepers.compactMap { worker in
             guard let kept = offering.kept[worker], kept.step == source.step,
                 kept.stateHash == source.stateHash, let index = members.position(of: worker)
             else { return nil }
-            return members[index].member.dataEndpoint
+            return members[index].member.address
         }
     }
 
@@ -124,19 +124,27 @@ extension CoordinatorCore {
         let isComplete = offering.kept.count == offering.keepers.count
         guard isComplete || now - first >= Self.keepersWaitTicks else { return }
         let sources = offering.kept.values.map {
-            StateSource(step: $0.step, stateHash: $0.stateHash, endpoints: [])
+            StateSource(step: $0.step, stateHash: $0.stateHash, peers: [])
         }
         let best = sources.map { source in
             StateSource(
                 step: source.step, stateHash: source.stateHash,
-                endpoints: endpoints(of: offering, at: source))
-        }.max { ($0.endpoints.count, $0.step) < ($1.endpoints.count, $1.step) }
+                peers: peers(of: offering, at: source))
+        }.max { ($0.peers.count, $0.step) < ($1.peers.count, $1.step) }
         self.offering?.source = best
     }
 
+    /// Keys of joiners, which keepers let in.
+    var guests: [String] { joiners.compactMap(\.member.publicKey) }
+
     /// Once, then every second, because messages get lost.
     private mutating func tellJoiners() {
-        guard let source = offering?.source else { return }
+        guard let offering, let source = offering.source else { return }
+        let isNews = joiners.contains { $0.follows?.step != source.step }
+        for worker in offering.keepers where isNews {
+            guard let index = members.position(of: worker) else { continue }
+            send(acknowledgement(for: members[index]), to: worker)
+        }
         for index in candidates.indices where candidates[index].hasEntered {
             let isNew = candidates[index].follows?.step != source.step
             guard isNew || now.isMultiple(of: 10) else { continue }

@@ -80,17 +80,17 @@ extension CoordinatorCore {
     private func catchUp(_ own: WorkerProgress, _ sources: Sources) -> CatchUp {
         guard let base = sources.base else {
             return checkpoint == .initial && !hasGivenState
-                ? .initialState : .fetchState(endpoints: [configuration.dataEndpoint])
+                ? .initialState : .fetchState(from: [PeerAddress(configuration.dataEndpoint)])
         }
         if own.hasState, own.applied == base { return .none }
         let missing = own.hasState ? base.number - own.applied.number : .max
         // Who has come to the base by fetching a state has no result to serve.
         let keepers = sources.ofResults.lazy.filter { $0.count >= missing }.map(\.index)
-        if !keepers.isEmpty { return .fetchReduced(endpoints: endpoints(keepers)) }
-        return .fetchState(endpoints: endpoints(sources.ofState))
+        if !keepers.isEmpty { return .fetchReduced(from: addresses(keepers)) }
+        return .fetchState(from: addresses(sources.ofState))
     }
 
-    private func endpoints(_ indices: some Sequence<Int>) -> [String] {
-        indices.prefix(Self.sourcesMax).map { members[$0].member.dataEndpoint }
+    private func addresses(_ indices: some Sequence<Int>) -> [PeerAddress] {
+        indices.prefix(Self.sourcesMax).map { members[$0].member.address }
     }
 }

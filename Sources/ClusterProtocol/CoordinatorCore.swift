@@ -170,10 +170,16 @@ package struct CoordinatorCore: Sendable {
         return directives
     }
 
+    /// Of the member that listens there.
+    package func publicKey(at endpoint: String) -> String? {
+        members.first { $0.member.dataEndpoint == endpoint }?.member.publicKey
+    }
+
     func acknowledgement(for state: MemberState) -> CoordinatorMessage {
         .acknowledge(
             Acknowledgement(
-                committed: committed, checkpoint: checkpoint, offered: state.offered))
+                committed: committed, checkpoint: checkpoint, offered: state.offered,
+                guests: state.offered == nil ? [] : guests))
     }
 
     mutating func send(_ message: CoordinatorMessage, to worker: WorkerID) {

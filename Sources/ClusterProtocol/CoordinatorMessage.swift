@@ -47,7 +47,7 @@ package enum CoordinatorMessage: Equatable, Sendable {
     /// To a worker that is no member yet: get the state, then the results of the steps since.
     case follow(StateSource, committed: Step)
     /// Ask that worker for a sign of life.
-    case probe(WorkerID, endpoint: String)
+    case probe(WorkerID, PeerAddress)
     case evicted(reason: String)
     /// Answer to `retire`: nobody needs it any more.
     case released
@@ -90,10 +90,10 @@ package enum CoordinatorMessage: Equatable, Sendable {
             writer.write(UInt8(9))
             source.write(to: &writer)
             writer.write(committed.number)
-        case .probe(let worker, let endpoint):
+        case .probe(let worker, let address):
             writer.write(UInt8(10))
             writer.write(worker.value)
-            writer.write(endpoint)
+            address.write(to: &writer)
         case .released:
             writer.write(UInt8(11))
         }
@@ -105,7 +105,7 @@ package enum CoordinatorMessage: Equatable, Sendable {
         switch try reader.read(UInt8.self, "message kind") {
         case 1: self = .welcome(try Welcome(from: &reader))
         case 2: self = .rejected(reason: try reader.readString("reason"))
-        case 3: self = .prepare(Generation(try reader.read(UInt64.self, "generation")))
+        case 3: self = .prepare(try reader.readGeneration("generation"))
         case 4: self = .begin(try StepPlan(from: &reader))
         case 5: self = .clipMasked(try MaskedClip(from: &reader))
         case 6: self = .acknowledge(try Acknowledgement(from: &reader))
@@ -113,11 +113,11 @@ package enum CoordinatorMessage: Equatable, Sendable {
         case 8: self = .stop(reason: try reader.readString("reason"))
         case 9:
             let source = try StateSource(from: &reader)
-            let committed = Step(try reader.read(UInt64.self, "committed"))
+            let committed = try reader.readStep("committed")
             self = .follow(source, committed: committed)
         case 10:
             let worker = WorkerID(try reader.read(UInt64.self, "worker"))
-            self = .probe(worker, endpoint: try reader.readString("endpoint"))
+            self = .probe(worker, try PeerAddress(from: &reader))
         case 11: self = .released
         case let kind:
             throw MalformedBytes(field: "message kind", offset: 0, rule: "\(kind) is unknown")

@@ -44,6 +44,8 @@ package struct ExchangeTimes: Hashable, Codable, Sendable {
     /// Of the last hundred exchanges, or of as many as there were.
     package var mean = Cost()
     package var drops = Drops()
+    /// Connections to the data plane of this process that came to nothing: no peer, or a wrong key.
+    package var refusedHandshakeCount: UInt64 = 0
 
     package init() {}
 
@@ -54,6 +56,7 @@ package struct ExchangeTimes: Hashable, Codable, Sendable {
         writer.write(drops.stale)
         writer.write(drops.duplicate)
         writer.write(drops.malformed)
+        writer.write(refusedHandshakeCount)
     }
 
     init(from reader: inout ByteReader) throws(MalformedBytes) {
@@ -64,6 +67,7 @@ package struct ExchangeTimes: Hashable, Codable, Sendable {
             stale: try reader.read(UInt64.self, "stale frames"),
             duplicate: try reader.read(UInt64.self, "double frames"),
             malformed: try reader.read(UInt64.self, "damaged frames"))
+        refusedHandshakeCount = try reader.read(UInt64.self, "refused handshakes")
     }
 }
 

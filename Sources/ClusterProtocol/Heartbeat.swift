@@ -36,7 +36,7 @@ package struct Heartbeat: Hashable, Sendable {
     }
 
     init(from reader: inout ByteReader) throws(MalformedBytes) {
-        generation = Generation(try reader.read(UInt64.self, "generation"))
+        generation = try reader.readGeneration("generation")
         applied = try reader.readOptionalStep("applied step")
         isExchanging = try reader.readBool("is exchanging")
         activity = try reader.readString("activity")
@@ -57,6 +57,6 @@ extension ByteWriter {
 
 extension ByteReader {
     mutating func readOptionalStep(_ field: String) throws(MalformedBytes) -> Step? {
-        try readBool(field) ? Step(try read(UInt64.self, field)) : nil
+        try readBool(field) ? try readStep(field) : nil
     }
 }

@@ -8,18 +8,21 @@ package struct Member: Hashable, Codable, Sendable {
     package var dataEndpoint: String
     /// Members of the same machine share memory; nil = shares none.
     package var machine: String?
+    /// What peers must find at the data endpoint, as text; nil in a cluster without keys.
+    package let publicKey: String?
     /// Lanes that it computes at a time; the weight in the lane plan.
     package let threadCount: Int
     package let hostName: String
     package let processIdentifier: Int32
 
     package init(
-        worker: WorkerID, dataEndpoint: String, machine: String? = nil, threadCount: Int,
-        hostName: String, processIdentifier: Int32
+        worker: WorkerID, dataEndpoint: String, machine: String? = nil,
+        publicKey: String? = nil, threadCount: Int, hostName: String, processIdentifier: Int32
     ) {
         self.worker = worker
         self.dataEndpoint = dataEndpoint
         self.machine = machine
+        self.publicKey = publicKey
         self.threadCount = threadCount
         self.hostName = hostName
         self.processIdentifier = processIdentifier
@@ -33,6 +36,7 @@ package struct Member: Hashable, Codable, Sendable {
         writer.write(worker.value)
         writer.write(dataEndpoint)
         writer.write(machine)
+        writer.write(publicKey)
         writer.write(UInt32(threadCount))
         writer.write(hostName)
         writer.write(processIdentifier)
@@ -42,6 +46,7 @@ package struct Member: Hashable, Codable, Sendable {
         worker = WorkerID(try reader.read(UInt64.self, "worker"))
         dataEndpoint = try reader.readString("data endpoint")
         machine = try reader.readOptionalString("machine")
+        publicKey = try reader.readOptionalString("public key")
         threadCount = Int(try reader.read(UInt32.self, "thread count"))
         hostName = try reader.readString("host name")
         processIdentifier = try reader.read(Int32.self, "process identifier")
@@ -73,7 +78,7 @@ package struct MaskedClip: Hashable, Comparable, Codable, Sendable {
     }
 
     init(from reader: inout ByteReader) throws(MalformedBytes) {
-        step = Step(try reader.read(UInt64.self, "step"))
+        step = try reader.readStep("step")
         clipIndex = Int(truncatingIfNeeded: try reader.read(UInt64.self, "clip") & 0x7fff_ffff_ffff)
     }
 }
@@ -114,7 +119,7 @@ package struct WorkerProgress: Equatable, Sendable {
 
     init(from reader: inout ByteReader) throws(MalformedBytes) {
         hasState = try reader.readBool("has state")
-        applied = Step(try reader.read(UInt64.self, "applied step"))
+        applied = try reader.readStep("applied step")
         keptResultCount = Int(try reader.read(UInt32.self, "kept results"))
         attempt = Int(try reader.read(UInt8.self, "attempt"))
         attemptScales = try reader.readBlock("attempt scales")
@@ -160,8 +165,8 @@ package struct StepReport: Hashable, Codable, Sendable {
     }
 
     init(from reader: inout ByteReader) throws(MalformedBytes) {
-        generation = Generation(try reader.read(UInt64.self, "generation"))
-        step = Step(try reader.read(UInt64.self, "step"))
+        generation = try reader.readGeneration("generation")
+        step = try reader.readStep("step")
         skipped = try reader.readBool("skipped")
         attempts = Int(try reader.read(UInt8.self, "attempts"))
         stateHash = try reader.readBlock("state hash")

@@ -13,6 +13,9 @@ struct MemberState: WorkerEntry, Sendable {
     /// The longest pause between a worker's attempts to connect.
     private static let reconnectionTicks: UInt64 = 10
 
+    /// An hour.
+    private static let laneMicrosecondsMax: UInt64 = 3_600_000_000
+
     let member: Member
     var liveness: Liveness
     var applied = Step.initial
@@ -49,7 +52,8 @@ struct MemberState: WorkerEntry, Sendable {
         if let step = heartbeat.applied, step > applied { noteApplied(step) }
         activity = heartbeat.activity
         exchangeTimes = heartbeat.exchangeTimes
-        laneMicroseconds = heartbeat.laneMicroseconds
+        // Whatever a worker says, sums of such times stay numbers.
+        laneMicroseconds = min(heartbeat.laneMicroseconds, Self.laneMicrosecondsMax)
         // One that was overtaken by a report tells of an exchange that has ended.
         let isCurrent =
             heartbeat.isExchanging && heartbeat.generation == generation

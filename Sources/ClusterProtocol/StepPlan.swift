@@ -7,9 +7,9 @@ package enum CatchUp: Hashable, Codable, Sendable {
     /// Starts from the seed; nobody has any state.
     case initialState
     /// Missed the results of some steps up to the base; each of these peers serves them.
-    case fetchReduced(endpoints: [String])
+    case fetchReduced(from: [PeerAddress])
     /// Has no state; each of these peers, or the coordinator, serves the whole state of the base.
-    case fetchState(endpoints: [String])
+    case fetchState(from: [PeerAddress])
 }
 
 /// How a generation goes on: where it stands and who computes what.
@@ -81,11 +81,11 @@ extension StepPlan {
     }
 
     init(from reader: inout ByteReader) throws(MalformedBytes) {
-        generation = Generation(try reader.read(UInt64.self, "generation"))
+        generation = try reader.readGeneration("generation")
         members = try reader.readEach("members", elementBytesMin: 24) {
             reader throws(MalformedBytes) in try Member(from: &reader)
         }
-        base = Step(try reader.read(UInt64.self, "base step"))
+        base = try reader.readStep("base step")
         attempt = Int(try reader.read(UInt8.self, "attempt"))
         attemptScales = try reader.readBlock("attempt scales")
         catchUp = try reader.readEach("catch up") {
@@ -107,12 +107,12 @@ extension StepPlan {
         switch catchUp {
         case .none: writer.write(UInt8(0))
         case .initialState: writer.write(UInt8(1))
-        case .fetchReduced(let endpoints):
+        case .fetchReduced(let peers):
             writer.write(UInt8(2))
-            writer.write(each: endpoints) { $0.write($1) }
-        case .fetchState(let endpoints):
+            writer.write(each: peers) { $1.write(to: &$0) }
+        case .fetchState(let peers):
             writer.write(UInt8(3))
-            writer.write(each: endpoints) { $0.write($1) }
+            writer.write(each: peers) { $1.write(to: &$0) }
         }
     }
 
@@ -122,18 +122,10 @@ extension StepPlan {
         switch try reader.read(UInt8.self, "catch up") {
         case 0: return .none
         case 1: return .initialState
-        case 2: return .fetchReduced(endpoints: try readEndpoints(&reader))
-        case 3: return .fetchState(endpoints: try readEndpoints(&reader))
+        case 2: return .fetchReduced(from: try reader.readAddresses("peers"))
+        case 3: return .fetchState(from: try reader.readAddresses("peers"))
         case let kind:
             throw MalformedBytes(field: "catch up", offset: 0, rule: "\(kind) is unknown")
-        }
-    }
-
-    private static func readEndpoints(
-        _ reader: inout ByteReader
-    ) throws(MalformedBytes) -> [String] {
-        try reader.readEach("endpoints", elementBytesMin: 4) {
-            reader throws(MalformedBytes) in try reader.readString("endpoint")
         }
     }
 

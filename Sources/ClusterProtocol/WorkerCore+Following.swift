@@ -21,9 +21,9 @@ extension WorkerCore {
     private mutating func follow() {
         guard let source, phase == .following, busy == .no else { return }
         if !hasState || applied < source.step {
-            catchUp(.fetchState(endpoints: source.endpoints), to: source.step)
+            catchUp(.fetchState(from: source.peers), to: source.step)
         } else if applied < committed {
-            catchUp(.fetchReduced(endpoints: source.endpoints), to: applied.next)
+            catchUp(.fetchReduced(from: source.peers), to: applied.next)
         }
     }
 
@@ -54,7 +54,7 @@ extension WorkerCore {
     var followingActivity: String {
         guard let source else { return "waits for a state to be kept for it" }
         guard hasState, applied >= source.step else {
-            return "fetches the state of step \(source.step) from \(source.endpoints.count) workers"
+            return "fetches the state of step \(source.step) from \(source.peers.count) workers"
         }
         return "follows after step \(applied)"
     }

@@ -151,9 +151,9 @@ extension WorkerCore {
 
     /// Others fetch the state of the base from this worker, while it steps on.
     private mutating func serveStateIfPlanned(_ plan: StepPlan) {
-        let own = plan.members[rank].dataEndpoint
+        let own = plan.members[rank].address
         let isPlanned = plan.catchUp.contains { choice in
-            if case .fetchState(let endpoints) = choice { endpoints.contains(own) } else { false }
+            if case .fetchState(let peers) = choice { peers.contains(own) } else { false }
         }
         if isPlanned { directives.append(.retainSnapshot(applied)) }
     }

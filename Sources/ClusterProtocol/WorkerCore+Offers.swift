@@ -17,6 +17,12 @@ struct Offer: Equatable, Sendable {
 }
 
 extension WorkerCore {
+    mutating func onGuests(_ guests: [String]) {
+        guard guests != self.guests else { return }
+        self.guests = guests
+        directives.append(.admitGuests(guests))
+    }
+
     /// A coordinator that was started again does not know of offers, so what the plan counts on
     /// stays whatever it says; it says it again.
     mutating func onOffered(_ step: Step?) {
@@ -37,9 +43,9 @@ extension WorkerCore {
     /// are needed.
     private var servesThePlan: Bool {
         guard let plan, applied == plan.base else { return false }
-        let own = plan.members[rank].dataEndpoint
+        let own = plan.members[rank].address
         return plan.catchUp.contains { choice in
-            if case .fetchReduced(let endpoints) = choice { endpoints.contains(own) } else { false }
+            if case .fetchReduced(let peers) = choice { peers.contains(own) } else { false }
         }
     }
 
@@ -72,7 +78,7 @@ extension WorkerCore {
     /// Up to that of the step applied.
     var keptResultCount: Int {
         guard keepsResult else { return 0 }
-        let offered = offer.keptStep.map { Int(applied.number - $0.number) } ?? 0
+        let offered = offer.keptStep.map { Int(applied.number) - Int($0.number) } ?? 0
         return max(1, min(offered, Self.keptResultCountMin))
     }
 }

@@ -76,7 +76,9 @@ package struct WorkerCore: Sendable {
         case retainSnapshot(Step)
         /// From now on, of every step that is applied; nil = drop them.
         case keepResults(after: Step?)
-        case probe(WorkerID, endpoint: String)
+        case probe(WorkerID, PeerAddress)
+        /// Keys of workers that are not members and may fetch what is offered.
+        case admitGuests([String])
         /// Nobody will ask for older ones any more.
         case forgetSnapshots(before: Step)
         case note(String)
@@ -142,6 +144,7 @@ package struct WorkerCore: Sendable {
     var unreadable: [MaskedClip: String] = [:]
     var retained: (step: Step, stateHash: [UInt8])?
     var offer = Offer()
+    var guests: [String] = []
     var retirement: (reason: String, sinceTick: UInt64)?
     /// The newest that the coordinator has told of.
     var checkpoint = Step.initial
@@ -219,12 +222,13 @@ package struct WorkerCore: Sendable {
             if masked.insert(clip).inserted { directives.append(.maskClip(clip)) }
         case .acknowledge(let acknowledgement):
             unacknowledged.removeAll { $0.step <= acknowledgement.committed }
+            onGuests(acknowledgement.guests)
             onOffered(acknowledgement.offered)
             onCheckpoint(acknowledgement.checkpoint)
         case .follow(let source, let committed):
             onFollow(source, committed)
-        case .probe(let worker, let endpoint):
-            directives.append(.probe(worker, endpoint: endpoint))
+        case .probe(let worker, let address):
+            directives.append(.probe(worker, address))
         case .evicted(let reason):
             onEvicted(reason)
         case .released:

@@ -84,7 +84,7 @@ package enum WorkerMessage: Equatable, Sendable {
         case 3:
             self = .heartbeat(try Heartbeat(from: &reader))
         case 4:
-            let generation = Generation(try reader.read(UInt64.self, "generation"))
+            let generation = try reader.readGeneration("generation")
             self = .ready(generation, try WorkerProgress(from: &reader))
         case 5:
             self = .stepApplied(try StepReport(from: &reader))
@@ -92,7 +92,7 @@ package enum WorkerMessage: Equatable, Sendable {
             let clip = try MaskedClip(from: &reader)
             self = .clipUnreadable(clip, reason: try reader.readString("reason"))
         case 7:
-            let step = Step(try reader.read(UInt64.self, "step"))
+            let step = try reader.readStep("step")
             self = .snapshotReady(step: step, stateHash: try reader.readBlock("state hash"))
         case 8:
             self = .leave(reason: try reader.readString("reason"))

@@ -5,7 +5,7 @@ import Foundation
 extension ClusterSnapshot.MemberState {
     /// What its exchanges cost and which frames it has dropped, for `accord status`; nothing before
     /// there was any. Lines of at most 69 characters, for they are indented.
-    package var exchangeLines: [String] { [costText, dropText].compactMap(\.self) }
+    package var exchangeLines: [String] { [costText, dropText, strangerText].compactMap(\.self) }
 
     /// Its lanes and how fast it computes them; nil before it has computed any.
     package var speedLine: String? {
@@ -31,6 +31,11 @@ extension ClusterSnapshot.MemberState {
         let drops = exchangeTimes.drops
         guard drops != .init() else { return nil }
         return "dropped frames: \(drops)"
+    }
+
+    private var strangerText: String? {
+        let count = exchangeTimes.refusedHandshakeCount
+        return count == 0 ? nil : "refused connections: \(count)"
     }
 
     private static func milliseconds(_ microseconds: UInt64) -> String {

@@ -14,16 +14,23 @@ package struct CoordinatorOptions: Sendable {
     /// For example tcp://127.0.0.1:7077; nil takes the one of the run, or a free port.
     package var listenEndpoint: String?
     package var expectedWorkerCount: Int
+    /// The folder that `accord keygen` made for the coordinator; nil = nothing is encrypted.
+    package var keysPath: String?
+    /// Listens without keys where others may reach it.
+    package var trustsNetwork: Bool
 
     package init(
         configurationPath: String, runPath: String, initialPaths: [String] = [],
-        listenEndpoint: String?, expectedWorkerCount: Int
+        listenEndpoint: String?, expectedWorkerCount: Int, keysPath: String? = nil,
+        trustsNetwork: Bool = false
     ) {
         self.configurationPath = configurationPath
         self.runPath = runPath
         self.initialPaths = initialPaths
         self.listenEndpoint = listenEndpoint
         self.expectedWorkerCount = expectedWorkerCount
+        self.keysPath = keysPath
+        self.trustsNetwork = trustsNetwork
     }
 }
 
@@ -33,6 +40,10 @@ package enum CoordinatorProcess {
         var logger = Logger(label: "coordinator")
         logger.logLevel = .info
         raiseOpenFileLimit()
+        let keys = try options.keysPath.map { path throws(ExitFailure) in
+            try KeyFolder(path).coordinatorKeys()
+        }
+        try NetworkExposure.check(listen: [options.listenEndpoint ?? defaultEndpoint], options)
         let configuration = try RunConfiguration(contentsOf: options.configurationPath)
         let setup = try RunSetup(configuration)
         let opening = RunOpening(
@@ -53,7 +64,8 @@ package enum CoordinatorProcess {
             .init(
                 directory: opening.directory, ledger: ledger, checkpoints: opening.checkpoints,
                 keepCount: configuration.checkpoint.keepCount,
-                controlEndpoints: try listenEndpoints(options, ledger), logger: logger),
+                controlEndpoints: try listenEndpoints(options, ledger), keys: keys,
+                logger: logger),
             mailbox: mailbox
         ) { dataEndpoint in
             coreConfiguration(configuration, run, options, dataEndpoint)
@@ -63,13 +75,16 @@ package enum CoordinatorProcess {
         guard reason == .success else { throw ExitFailure(reason, text) }
     }
 
+    private static let defaultEndpoint = "tcp://127.0.0.1:0"
+
     /// In order of preference: workers look for a restarted coordinator where it was, but if that
     /// port is another's by now and the user did not name it, any will do.
     private static func listenEndpoints(
         _ options: CoordinatorOptions, _ ledger: Ledger
     ) throws(ExitFailure) -> [String] {
-        let asked = options.listenEndpoint ?? "tcp://127.0.0.1:0"
+        let asked = options.listenEndpoint ?? defaultEndpoint
         guard asked.hasSuffix(":0"), let logged = try ledger.endpoint else { return [asked] }
+        try NetworkExposure.check(listen: [logged], options)
         return [logged, asked]
     }
 

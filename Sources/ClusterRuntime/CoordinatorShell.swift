@@ -16,7 +16,8 @@ final class CoordinatorShell {
     static let tickMilliseconds = 100
     /// Twice a second: whoever asks why learns it within two.
     private static let ticksPerStatus = 5
-    private static let messageBytesMax = 16 << 20
+    /// Of the largest message of a worker, a report, and of a request for a piece of a checkpoint.
+    private static let (messageBytesMax, requestBytesMax) = (1 << 20, 1 << 10)
 
     struct Parts {
         let directory: RunDirectory
@@ -25,13 +26,14 @@ final class CoordinatorShell {
         let keepCount: Int
         /// The first that is free is taken.
         let controlEndpoints: [String]
+        /// Nil = nothing is encrypted.
+        var keys: CoordinatorKeys?
         let logger: Logger
     }
 
     private let parts: Parts
-    private let context = MessagingContext()
+    private let context: MessagingContext
     private let control: Socket
-    private let connections: ConnectionWatch
     /// Which worker has spoken last over a connection.
     private var workerOfConnection: [CInt: WorkerID] = [:]
     private let data: Socket
@@ -42,6 +44,8 @@ final class CoordinatorShell {
     private var outcome: (reason: ExitReason, text: String)?
     private var fetcher: NamedThread?
     private let stepCount: UInt64
+    private var routes: WorkerRoutes
+    private var strangers = StrangerCount()
     private let clock = ContinuousClock()
     private let start: ContinuousClock.Instant
     let endpoint: RunDirectory.Endpoint
@@ -55,9 +59,10 @@ final class CoordinatorShell {
         self.mailbox = mailbox
         start = clock.now
         do {
+            context = try MessagingContext(parts.keys?.encryption)
             control = try Socket(.router, context, messageBytesMax: Self.messageBytesMax)
-            connections = try ConnectionWatch(control, context)
-            data = try Socket(.router, context, messageBytesMax: 1 << 20)
+            data = try Socket(.router, context, messageBytesMax: Self.requestBytesMax)
+            for socket in [control, data] { try socket.watchConnections() }
             let controlEndpoint = try Self.bind(control, parts.controlEndpoints)
             let host = Self.host(of: controlEndpoint)
             endpoint = RunDirectory.Endpoint(
@@ -76,7 +81,9 @@ final class CoordinatorShell {
         }
         let settings = configuration(endpoint.data)
         stepCount = settings.welcome.stepCount
-        core = CoordinatorCore(settings, restoring: try parts.ledger.restore())
+        let log = try parts.ledger.restore()
+        core = CoordinatorCore(settings, restoring: log)
+        routes = WorkerRoutes(members: log.members, now: start)
     }
 
     private static func bind(
@@ -100,16 +107,19 @@ final class CoordinatorShell {
     func run() throws(ExitFailure) -> (reason: ExitReason, text: String) {
         try parts.ledger.setEndpoint(endpoint.control)
         try parts.directory.writeEndpoint(endpoint)
-        parts.logger.info("listening on \(endpoint.control)")
+        let protection = parts.keys.map { "\($0.workers.count) workers allowed" } ?? "no keys"
+        parts.logger.info("listening on \(endpoint.control), \(protection)")
         var nextTick = clock.now
         var tickCount = 0
         while outcome == nil {
             let wait = max(.zero, nextTick - clock.now)
             poll(
-                [control, connections.socket, data], mailbox.wakeUp,
+                [control, data], mailbox.wakeUp, connectionsOf: control,
                 timeoutMilliseconds: Int(wait / .milliseconds(1)) + 1)
             // What these have said before they ended is heard first.
-            let broken = takeBrokenConnections()
+            let broken = control.takeEndedConnections().compactMap {
+                workerOfConnection.removeValue(forKey: $0)
+            }
             try receiveControl()
             for worker in broken { try perform(core.handle(.connectionBroke(worker))) }
             receiveData()
@@ -128,11 +138,21 @@ final class CoordinatorShell {
     }
 
     private func receiveControl() throws(ExitFailure) {
-        while let (frames, connection) = receiveNamingConnection() {
-            guard frames.count == 2, let worker = Self.worker(frames[0]) else { continue }
-            workerOfConnection[connection] = worker
+        while let message = receive(control) {
+            let frames = message.frames
+            guard frames.count == 3, let worker = Self.worker(frames[1]) else { continue }
+            let key = message.sender?.text
+            guard routes.admit(worker, key: key, route: frames[0], now: clock.now) else {
+                strangers.refusedMessageCount += 1
+                continue
+            }
+            workerOfConnection[message.connection] = worker
             do {
-                let message = try WorkerMessage(decoding: frames[1])
+                let message = try WorkerMessage(decoding: frames[2])
+                if case .join(_, let member, _) = message, member.publicKey != key {
+                    strangers.refusedMessageCount += 1
+                    continue
+                }
                 try perform(core.handle(.received(message, from: worker)))
             } catch let failure as ExitFailure {
                 throw failure
@@ -142,36 +162,16 @@ final class CoordinatorShell {
         }
     }
 
-    private func receiveNamingConnection() -> (frames: [[UInt8]], connection: CInt)? {
-        do {
-            return try control.receiveNamingConnection()
-        } catch {
-            parts.logger.warning("\(error)")
-            return nil
-        }
-    }
-
-    private func takeBrokenConnections() -> [WorkerID] {
-        do {
-            return try connections.takeEnded().compactMap {
-                workerOfConnection.removeValue(forKey: $0)
-            }
-        } catch {
-            parts.logger.warning("\(error)")
-            return []
-        }
-    }
-
     private func receiveData() {
         let server = TransferServer { [self] resource in
             resource.kind == .state ? checkpoint(resource.step) : nil
         }
-        while let frames = receive(data) { _ = server.answer(frames, through: data) }
+        while let message = receive(data) { _ = server.answer(message.frames, through: data) }
     }
 
-    private func receive(_ socket: Socket) -> [[UInt8]]? {
+    private func receive(_ socket: Socket) -> Socket.Received? {
         do {
-            return try socket.receive()
+            return try socket.receiveWithSender()
         } catch {
             parts.logger.warning("\(error)")
             return nil
@@ -234,7 +234,8 @@ final class CoordinatorShell {
         for worker in workers {
             do {
                 // A worker that is not connected hears it again, or is evicted for its silence.
-                _ = try control.send([WorkerShell.identity(worker)], shared)
+                guard let route = routes.route(to: worker) else { continue }
+                _ = try control.send([route], shared)
             } catch {
                 parts.logger.warning("\(error)")
             }
@@ -245,10 +246,12 @@ final class CoordinatorShell {
         fetcher?.join()
         let (context, mailbox, store) = (context, mailbox, parts.checkpoints)
         let (keepCount, logger) = (parts.keepCount, parts.logger)
+        let key = core.publicKey(at: endpoint).flatMap { PublicKey($0) }
         fetcher = NamedThread("checkpoint") {
             do {
                 let snapshot = try TransferClient(
-                    context, TransferResource(.state, step), from: [endpoint]
+                    context, TransferResource(.state, step),
+                    from: [TransferSource(endpoint, key: key)]
                 ).fetch { false }
                 try store.publish(snapshot, step: step, stateHash: stateHash)
                 for warning in try store.retain(newest: keepCount) { logger.warning("\(warning)") }
@@ -260,8 +263,13 @@ final class CoordinatorShell {
     }
 
     private func writeStatus() throws(ExitFailure) {
+        let handshakes = control.refusedHandshakeCount + data.refusedHandshakeCount
+        if let text = strangers.news(handshakes) { parts.logger.warning("\(text)") }
+        var cluster = core.snapshot
+        cluster.refusedHandshakeCount = handshakes
+        cluster.refusedMessageCount = strangers.refusedMessageCount
         let status = LiveStatus(
-            cluster: core.snapshot, stepCount: stepCount, loss: meter.loss,
+            cluster: cluster, stepCount: stepCount, loss: meter.loss,
             clipsPerSecond: meter.clipsPerSecond,
             secondsLeft: meter.secondsLeft(stepCount: stepCount), processIdentifier: getpid())
         try parts.directory.write(json: status, to: parts.directory.statusPath)

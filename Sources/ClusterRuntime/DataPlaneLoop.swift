@@ -132,10 +132,8 @@ package final class DataPlaneLoop {
     private func configure(_ plan: StepPlan, _ rank: Int) {
         membership = nil
         deferred = []
-        network.connect(
-            Set(
-                plan.members.filter { !$0.sharesMemory(with: plan.members[rank]) }
-                    .map(\.dataEndpoint)))
+        network.allow(plan.members)
+        network.connect(plan.members.filter { !$0.sharesMemory(with: plan.members[rank]) })
         let neighbours = plan.members.enumerated().filter {
             $0.offset != rank && $0.element.sharesMemory(with: plan.members[rank])
         }

@@ -31,6 +31,10 @@ struct ExchangeMeter: Sendable {
     /// Oldest first.
     private var costs: [ExchangeTimes.Cost] = []
     private(set) var times = ExchangeTimes()
+    var refusedHandshakeCount: UInt64 {
+        get { times.refusedHandshakeCount }
+        set { times.refusedHandshakeCount = newValue }
+    }
 
     mutating func add(_ cost: ExchangeTimes.Cost) {
         if costs.count == Self.costCountMax { costs.removeFirst() }

@@ -32,20 +32,29 @@ final class ExchangeNetwork {
             PackedSums.bytesMax(elementCount: ChunkPlan.chunkElementsMax), shared.reportBytesMax)
         socket = try Socket(
             .router, context, messageBytesMax: payloadBytesMax + ExchangeFrame.headerBytes)
+        try socket.watchConnections()
         endpoint = try socket.bind("tcp://\(host):0")
     }
 
     var sockets: [Socket] { [socket] }
 
+    /// Takes members of the plan only.
+    func allow(_ members: [Member]) {
+        let keys = members.compactMap { $0.publicKey.flatMap { PublicKey($0) } }
+        context.encryption?.allowed.announce(Set(keys))
+    }
+
     /// By new connections: an old one may be what has failed, and what waits in it is stale.
-    func connect(_ endpoints: Set<String>) {
+    func connect(_ members: [Member]) {
         peers = [:]
-        for endpoint in endpoints {
+        for member in members where peers[member.dataEndpoint] == nil {
+            let endpoint = member.dataEndpoint
+            let key = member.publicKey.flatMap { PublicKey($0) }
             do {
                 let streams = try (0..<DataPlane.streamsPerPeer).map { _ in
                     let stream = try Socket(
                         .dealer(identity: []), context, messageBytesMax: 1 << 20)
-                    try stream.connect(endpoint)
+                    try stream.connect(endpoint, to: key)
                     return stream
                 }
                 peers[endpoint] = Peer(streams: streams)
@@ -72,6 +81,7 @@ final class ExchangeNetwork {
     ///
     /// - Returns: whether anything has come.
     func receive(_ accept: (ExchangeFrame) -> Void) -> Bool {
+        shared.setRefusedHandshakeCount(socket.refusedHandshakeCount)
         let server = TransferServer { [shared] in shared.served($0) }
         var hasReceived = false
         while true {

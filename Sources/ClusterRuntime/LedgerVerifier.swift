@@ -22,6 +22,9 @@ package struct VerificationReport: Encodable, Equatable, Sendable {
     package var origin: RunOrigin?
     /// The newest one in the ledger, hexadecimal; empty when there is none.
     package var stateHash = ""
+    /// Hash of the newest step, hexadecimal: it covers every byte of every step before it. Empty
+    /// when there is none.
+    package var chainEnd = ""
     /// The first broken promise of each kind, a sentence each.
     package var problems: [String] = []
 }
@@ -83,6 +86,7 @@ package struct LedgerVerifier {
             compareClips(step.report)
         }
         try compareSuspects()
+        if report.committedSteps > 0 { report.chainEnd = Digest(previousHash)?.description ?? "" }
         report.finishedEpochs = coverage.finishedEpochCount
         report.maskedClips = masked.values.reduce(0) { $0 + $1.count }
         report.problems += [chainProblem, coverage.violation?.description, clipProblem]

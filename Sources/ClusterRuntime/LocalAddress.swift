@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import ClusterProtocol
 import Foundation
+import Messaging
 import Primitives
 
 /// The address of this machine on the way to another.
@@ -50,15 +51,22 @@ enum LocalAddress {
     }
 }
 
+extension PeerAddress {
+    /// - Parameter coordinatorKey: of the coordinator, which is no member.
+    func source(_ coordinatorKey: PublicKey?) -> TransferSource {
+        TransferSource(endpoint, key: publicKey.flatMap { PublicKey($0) } ?? coordinatorKey)
+    }
+}
+
 extension CatchUp {
     /// A coordinator that listens on all addresses tells none; it is where the worker has found it.
     func reached(through coordinatorEndpoint: String) -> CatchUp {
-        guard case .fetchState(let endpoints) = self else { return self }
+        guard case .fetchState(let peers) = self else { return self }
         let host = coordinatorEndpoint.split(separator: ":").dropLast().joined(separator: ":")
         return .fetchState(
-            endpoints: endpoints.map { endpoint in
-                let port = endpoint.wholeMatch(of: /tcp:\/\/0\.0\.0\.0:(\d+)/)?.output.1
-                return port.map { "\(host):\($0)" } ?? endpoint
+            from: peers.map { peer in
+                let port = peer.endpoint.wholeMatch(of: /tcp:\/\/0\.0\.0\.0:(\d+)/)?.output.1
+                return port.map { PeerAddress("\(host):\($0)") } ?? peer
             })
     }
 }

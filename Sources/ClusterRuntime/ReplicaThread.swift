@@ -23,17 +23,20 @@ final class ReplicaThread: Sendable {
     private let lanes: LaneThreads
     private let shared: WorkerShared
     private let context: MessagingContext
+    private let coordinatorKey: PublicKey?
     private let tasks = Mailbox<Task>()
     private let isCancelled = Atomic(false)
     private let thread = Mutex<NamedThread?>(nil)
 
     init(
-        replica: Replica, lanes: LaneThreads, shared: WorkerShared, context: MessagingContext
+        replica: Replica, lanes: LaneThreads, shared: WorkerShared, context: MessagingContext,
+        coordinatorKey: PublicKey?
     ) {
         self.replica = replica
         self.lanes = lanes
         self.shared = shared
         self.context = context
+        self.coordinatorKey = coordinatorKey
         thread.withLock { $0 = NamedThread("replica") { [self] in run() } }
     }
 
@@ -100,14 +103,14 @@ final class ReplicaThread: Sendable {
             switch kind {
             case .none, .initialState:
                 break
-            case .fetchReduced(let endpoints):
+            case .fetchReduced(let peers):
                 let reduced = try ReducedStep(
-                    decoding: try fetch(.init(.reduced, step), endpoints))
+                    decoding: try fetch(.init(.reduced, step), peers))
                 shared.keep(reduced, isServable: true)
                 _ = try lanes.withReplicaAlone { try replica.apply(reduced) }
                 shared.copyForJoiners(step)
-            case .fetchState(let endpoints):
-                let snapshot = try fetch(.init(.state, step), endpoints)
+            case .fetchState(let peers):
+                let snapshot = try fetch(.init(.state, step), peers)
                 stateHash = try lanes.withReplicaAlone {
                     try replica.restore(snapshot)
                     return replica.stateHash().bytes
@@ -119,8 +122,8 @@ final class ReplicaThread: Sendable {
         }
     }
 
-    private func fetch(_ resource: TransferResource, _ endpoints: [String]) throws -> [UInt8] {
-        try TransferClient(context, resource, from: endpoints).fetch {
+    private func fetch(_ resource: TransferResource, _ peers: [PeerAddress]) throws -> [UInt8] {
+        try TransferClient(context, resource, from: peers.map { $0.source(coordinatorKey) }).fetch {
             isCancelled.load(ordering: .relaxed)
         }
     }

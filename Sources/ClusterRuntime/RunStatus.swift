@@ -96,6 +96,11 @@ package struct LiveStatus: Codable, Equatable, Sendable {
     package var secondsLeft: Double?
     package var processIdentifier: Int32
 
+    /// What strangers have tried, for `accord status`.
+    package var refusedText: String {
+        "\(cluster.refusedHandshakeCount) connections, \(cluster.refusedMessageCount) messages"
+    }
+
     /// One line of at most 79 characters for a terminal.
     package var line: String {
         guard cluster.waitingFor.isEmpty else {

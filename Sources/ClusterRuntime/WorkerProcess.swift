@@ -16,18 +16,25 @@ package struct WorkerOptions: Sendable {
     package var giveUpAfterSeconds: Int
     /// With other workers of this machine.
     package var sharesMemory: Bool
+    /// The folder that `accord keygen` made for this worker; nil = nothing is encrypted.
+    package var keysPath: String?
+    /// Speaks without keys where others may listen.
+    package var trustsNetwork: Bool
     /// How often this process has come back since it last took part in a step.
     package var rejoinCount: Int
 
     package init(
         coordinatorEndpoint: String, threadCount: Int, dataDirectory: String?,
-        giveUpAfterSeconds: Int, sharesMemory: Bool, rejoinCount: Int = 0
+        giveUpAfterSeconds: Int, sharesMemory: Bool, keysPath: String? = nil,
+        trustsNetwork: Bool = false, rejoinCount: Int = 0
     ) {
         self.coordinatorEndpoint = coordinatorEndpoint
         self.threadCount = threadCount
         self.dataDirectory = dataDirectory
         self.giveUpAfterSeconds = giveUpAfterSeconds
         self.sharesMemory = sharesMemory
+        self.keysPath = keysPath
+        self.trustsNetwork = trustsNetwork
         self.rejoinCount = rejoinCount
     }
 }
@@ -39,10 +46,15 @@ package enum WorkerProcess {
         logger.logLevel = .info
         raiseOpenFileLimit()
         configureSingleThreadedBLAS()
-        _ = try LocalAddress.reaching(options.coordinatorEndpoint)
+        let keys = try options.keysPath.map { path throws(ExitFailure) in
+            try KeyFolder(path).workerKeys()
+        }
+        let host = try LocalAddress.reaching(options.coordinatorEndpoint)
+        try NetworkExposure.check(host: host, options)
         var generator = SystemRandomNumberGenerator()
         let member = Member(
-            worker: WorkerID(generator.next()), dataEndpoint: "", threadCount: options.threadCount,
+            worker: WorkerID(generator.next()), dataEndpoint: "",
+            publicKey: keys?.own.publicKey.text, threadCount: options.threadCount,
             hostName: ProcessInfo.processInfo.hostName, processIdentifier: getpid())
         let events = Mailbox<WorkerCore.Event>()
         let signals = SignalWatch { name in events.post(.stopRequested(reason: name)) }
@@ -52,7 +64,7 @@ package enum WorkerProcess {
                 member: member, numericClass: "\(numericClass()) \(mediaVersions())",
                 coordinatorEndpoint: options.coordinatorEndpoint,
                 coordinatorSilenceTicksMax: UInt64(options.giveUpAfterSeconds) * 10),
-            options, events: events, logger: logger)
+            options, keys, events: events, logger: logger)
         logger.info("worker \(member.worker) looks for \(options.coordinatorEndpoint)")
         let (reason, text) = shell.run()
         logger.info("\(text)")

@@ -136,6 +136,10 @@ package final class WorkerShared: Sendable {
         state.withLock { $0.meter.countDrop(reason) }
     }
 
+    func setRefusedHandshakeCount(_ count: UInt64) {
+        state.withLock { $0.meter.refusedHandshakeCount = count }
+    }
+
     func count(_ cost: ExchangeTimes.Cost) { state.withLock { $0.meter.add(cost) } }
 
     package var exchangeTimes: ExchangeTimes { state.withLock { $0.meter.times } }

@@ -51,7 +51,8 @@ final class WorkerEnvironment: Sendable {
             count: options.threadCount, replica: replica, accumulator: accumulator,
             loader: loader, events: events)
         replicaThread = ReplicaThread(
-            replica: replica, lanes: lanes, shared: shared, context: context)
+            replica: replica, lanes: lanes, shared: shared, context: context,
+            coordinatorKey: process.coordinatorKey)
         var resources = DataPlane.Resources(
             host: try LocalAddress.reaching(options.coordinatorEndpoint), context: context,
             shared: shared, memory: memory, tensors: replica.tensors, worker: worker)
@@ -72,6 +73,8 @@ struct WorkerSurroundings: Sendable {
     let options: WorkerOptions
     let events: Mailbox<WorkerCore.Event>
     let context: MessagingContext
+    /// Nil in a cluster without keys.
+    let coordinatorKey: PublicKey?
     let logger: Logger
 }
 
@@ -87,7 +90,8 @@ final class WorkerShell {
     private let options: WorkerOptions
     private let logger: Logger
     /// A thread per stream to a peer.
-    private let context = MessagingContext(ioThreadCount: DataPlane.streamsPerPeer)
+    private let context: MessagingContext
+    private let keys: WorkerKeys?
     private let control: Socket
     private let events: Mailbox<WorkerCore.Event>
     private let environment = EnvironmentSlot()
@@ -97,25 +101,29 @@ final class WorkerShell {
     private var rank = 0
     private var outcome: (reason: ExitReason, text: String)?
 
-    /// The first byte says that the rest is a worker's number: libzmq reserves a zero there.
+    /// Stands before every message. The first byte says that the rest is a worker's number.
     static func identity(_ worker: WorkerID) -> [UInt8] {
         withUnsafeBytes(of: worker.value.littleEndian) { [1] + Array($0) }
     }
 
     init(
-        _ configuration: WorkerCore.Configuration, _ options: WorkerOptions,
+        _ configuration: WorkerCore.Configuration, _ options: WorkerOptions, _ keys: WorkerKeys?,
         events: Mailbox<WorkerCore.Event>, logger: Logger
     ) throws(ExitFailure) {
         self.options = options
+        self.keys = keys
         self.logger = logger
         self.events = events
         worker = configuration.member.worker
         core = WorkerCore(configuration)
         do {
+            context = try MessagingContext(
+                ioThreadCount: DataPlane.streamsPerPeer, keys?.encryption)
             control = try Socket(
-                .dealer(identity: Self.identity(configuration.member.worker)), context,
+                .dealer(identity: []), context,
                 messageBytesMax: 64 << 20, sendQueueMax: Self.sendQueueMax)
-            try control.connect(options.coordinatorEndpoint)
+            try control.watchConnections()
+            try control.connect(options.coordinatorEndpoint, to: keys?.coordinator)
         } catch {
             throw ExitFailure(
                 .usage, "cannot \(error); an endpoint looks like tcp://192.168.0.10:7077")
@@ -147,6 +155,7 @@ final class WorkerShell {
                                 laneMicroseconds: environment.lanes.laneMicroseconds)))
                 }
                 perform(core.handle(.tick))
+                judgeHandshakes()
             }
         }
         environment.value?.stop()
@@ -154,6 +163,23 @@ final class WorkerShell {
             logger.info("frames that did not reach a sum: \(drops)")
         }
         return outcome ?? (.internalError, "the worker ended without a reason")
+    }
+
+    /// A wrong key is never right later, so it is told at once; and silence may have that cause.
+    private func judgeHandshakes() {
+        if control.isUnknownToPeer {
+            let key = keys?.own.publicKey.text ?? ""
+            outcome = (
+                .rejected,
+                "the coordinator does not know the key of this worker (\(key)); add it to its "
+                    + "workers.txt and start it again"
+            )
+        }
+        guard let (reason, text) = outcome, reason == .clusterUnreachable,
+            control.refusedHandshakeCount > 0
+        else { return }
+        let hint = keys == nil ? "it may want keys" : "its key may be another, or it has none"
+        outcome = (reason, "\(text). Somebody listens there, but the handshake fails: \(hint)")
     }
 
     private func receive() {
@@ -184,8 +210,11 @@ final class WorkerShell {
             prepareEnvironment(welcome)
         case .note(let text):
             logger.info("\(text)")
-        case .probe(let worker, let endpoint):
-            probe(worker, endpoint)
+        case .probe(let worker, let address):
+            probe(worker, address)
+        case .admitGuests(let keys):
+            let guests = keys.compactMap { PublicKey($0) }
+            context.encryption?.allowed.announceGuests(Set(guests))
         case .end(let reason, let text):
             outcome = (reason, text)
         default:
@@ -235,7 +264,7 @@ final class WorkerShell {
             environment.shared.forgetSnapshots(before: step)
         case .keepResults(let step):
             environment.shared.keepResults(after: step)
-        case .send, .prepareEnvironment, .note, .probe, .end:
+        case .send, .prepareEnvironment, .note, .probe, .admitGuests, .end:
             preconditionFailure("\(directive) needs no environment")
         }
     }
@@ -252,9 +281,10 @@ final class WorkerShell {
     }
 
     /// A frozen process answers nothing, whatever its system does for it.
-    private func probe(_ worker: WorkerID, _ endpoint: String) {
+    private func probe(_ worker: WorkerID, _ address: PeerAddress) {
+        let source = address.source(keys?.coordinator)
         _ = NamedThread("probe") { [context, events] in
-            let client = TransferClient(context, .presence, from: [endpoint])
+            let client = TransferClient(context, .presence, from: [source])
             do {
                 _ = try client.fetch(silenceSecondsMax: 1) { false }
                 events.post(.sighted(worker))
@@ -266,7 +296,7 @@ final class WorkerShell {
 
     private func send(_ message: WorkerMessage) {
         do {
-            _ = try control.send([message.encode()])
+            _ = try control.send([Self.identity(worker), message.encode()])
         } catch {
             logger.warning("\(error)")
         }
@@ -288,7 +318,8 @@ final class WorkerShell {
     /// Opening a data set takes a while; heartbeats go on.
     private func prepareEnvironment(_ welcome: Welcome) {
         let process = WorkerSurroundings(
-            options: options, events: events, context: context, logger: logger)
+            options: options, events: events, context: context,
+            coordinatorKey: keys?.coordinator, logger: logger)
         _ = NamedThread("set-up") { [worker, events, environment] in
             do throws(ExitFailure) {
                 let built = try WorkerEnvironment(welcome, worker: worker, process)

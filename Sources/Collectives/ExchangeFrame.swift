@@ -89,8 +89,8 @@ package struct ExchangeFrame {
     ) throws(MalformedBytes) {
         var reader = ByteReader(header)
         run = RunID(try reader.read(UInt64.self, "run"))
-        let generation = Generation(try reader.read(UInt64.self, "generation"))
-        let step = Step(try reader.read(UInt64.self, "step"))
+        let generation = try reader.readGeneration("generation")
+        let step = try reader.readStep("step")
         let attempt = Int(try reader.read(UInt8.self, "attempt"))
         key = ExchangeKey(
             generation: generation, accumulation: AccumulationKey(step: step, attempt: attempt))

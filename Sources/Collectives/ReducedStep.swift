@@ -40,7 +40,7 @@ package struct ReducedStep: Sendable {
 
     package init(decoding bytes: [UInt8]) throws(MalformedBytes) {
         var reader = ByteReader(bytes)
-        let step = Step(try reader.read(UInt64.self, "step"))
+        let step = try reader.readStep("step")
         let attempt = Int(try reader.read(UInt8.self, "attempt"))
         let scales = try reader.readBlock("scales")
         let maxima = try reader.readBlock("maxima")

@@ -64,6 +64,10 @@ enum AnnotationFile {
                 .dataInvalid,
                 "\(path): the annotations cannot be read (\(error.localizedDescription))")
         }
+        return try decode(data, path)
+    }
+
+    static func decode(_ data: Data, _ path: String) throws(ExitFailure) -> [Annotation] {
         let annotations: [Annotation]
         do {
             annotations = try JSONDecoder().decode([Annotation].self, from: data)

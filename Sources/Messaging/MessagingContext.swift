@@ -14,6 +14,12 @@ package struct ZeroMQError: Error, Equatable, Sendable, CustomStringConvertible 
         self.endpoint = endpoint
     }
 
+    init(code: CInt, _ operation: String, _ endpoint: String) {
+        self.code = code
+        self.operation = operation
+        self.endpoint = endpoint
+    }
+
     /// Another process listens on the address.
     package var isAddressInUse: Bool { code == EADDRINUSE }
 
@@ -26,15 +32,41 @@ package struct ZeroMQError: Error, Equatable, Sendable, CustomStringConvertible 
 // Sendable: libzmq allows a context to be used from any thread.
 package final class MessagingContext: @unchecked Sendable {
     let handle: UnsafeMutableRawPointer
+    /// Its sockets speak in clear text only where there is none.
+    package let encryption: Encryption?
+    private let gatekeeper: Gatekeeper?
 
     package init(ioThreadCount: Int = 1) {
+        handle = Self.makeHandle(ioThreadCount)
+        (encryption, gatekeeper) = (nil, nil)
+    }
+
+    /// - Parameter encryption: all sockets encrypt then, and those that listen take only whom it
+    ///   allows. `KeyPair.isSupported` must hold.
+    package init(ioThreadCount: Int = 1, _ encryption: Encryption?) throws(ZeroMQError) {
+        let handle = Self.makeHandle(ioThreadCount)
+        do {
+            gatekeeper = try encryption.map { encryption throws(ZeroMQError) in
+                try Gatekeeper(of: handle, encryption.allowed)
+            }
+        } catch {
+            zmq_ctx_term(handle)
+            throw error
+        }
+        (self.handle, self.encryption) = (handle, encryption)
+    }
+
+    private static func makeHandle(_ ioThreadCount: Int) -> UnsafeMutableRawPointer {
         accord_keep_message_memory()
         guard let handle = zmq_ctx_new() else { preconditionFailure("libzmq has no memory") }
-        self.handle = handle
         zmq_ctx_set(handle, ZMQ_IO_THREADS, CInt(ioThreadCount))
         zmq_ctx_set(handle, ZMQ_MAX_SOCKETS, 16384)
+        return handle
     }
 
     /// Returns at once: every socket has a bounded linger and is closed before.
-    deinit { zmq_ctx_term(handle) }
+    deinit {
+        gatekeeper?.stop()
+        zmq_ctx_term(handle)
+    }
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import CZeroMQ
+import Primitives
 
 /// A frame in the memory where libzmq has received it.
 final class ReceivedFrame {
@@ -18,8 +19,31 @@ final class ReceivedFrame {
 
     /// The descriptor of the connection over which it came; -1 if libzmq does not say.
     var connection: CInt { zmq_msg_get(message, ZMQ_SRCFD) }
+    /// Whose connection it has come by; nil without encryption.
+    var sender: PublicKey? {
+        zmq_msg_gets(message, "User-Id").flatMap { PublicKey(String(cString: $0)) }
+    }
 
     var bytes: UnsafeRawBufferPointer {
         UnsafeRawBufferPointer(start: zmq_msg_data(message), count: zmq_msg_size(message))
+    }
+}
+
+/// The frames of the next message of a socket; nil when there is none.
+func receiveFrames(
+    _ socket: UnsafeMutableRawPointer, _ endpoint: String
+) throws(ZeroMQError) -> [ReceivedFrame]? {
+    var frames: [ReceivedFrame] = []
+    while true {
+        let frame = ReceivedFrame()
+        while zmq_msg_recv(frame.message, socket, ZMQ_DONTWAIT) < 0 {
+            switch zmq_errno() {
+            case EINTR: continue  // a signal is not a failure
+            case EAGAIN: return nil
+            default: throw ZeroMQError("receive from", endpoint)
+            }
+        }
+        frames.append(frame)
+        if zmq_msg_more(frame.message) == 0 { return frames }
     }
 }

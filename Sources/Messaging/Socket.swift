@@ -11,10 +11,9 @@ package final class Socket {
     package enum Kind: Sendable {
         /// Talks to many; frames start with the identity of the peer.
         case router
-        /// Talks to one router; without an identity the router gives it one per connection.
+        /// Talks to one router. Without an identity the router gives it one per connection, which
+        /// nobody else can claim; while one with an identity is connected, a second is not heard.
         case dealer(identity: [UInt8])
-        /// Talks to one other of the same process.
-        case pair
     }
 
     package enum SendOutcome: Equatable, Sendable {
@@ -23,9 +22,24 @@ package final class Socket {
         case wouldBlock
     }
 
+    /// A message and whose connection it came by.
+    package struct Received {
+        package let frames: [[UInt8]]
+        /// Nil without encryption.
+        package let sender: PublicKey?
+        /// The number of the connection; -1 if libzmq does not say.
+        package let connection: CInt
+    }
+
+    /// A peer that has not finished its handshake by then is disconnected.
+    static let handshakeDeadline = Duration.seconds(5)
+    /// What encryption adds to a frame: 33 bytes.
+    private static let encryptionBytesMax = 64
+
     let handle: UnsafeMutableRawPointer
     private let context: MessagingContext
     private var endpoint = ""
+    private(set) var monitor: ConnectionMonitor?
 
     /// - Parameter messageBytesMax: a peer that sends a larger frame is disconnected.
     /// - Parameter sendQueueMax: messages that wait for the peer; 0 if the protocol bounds them.
@@ -36,7 +50,6 @@ package final class Socket {
             switch kind {
             case .router: ZMQ_ROUTER
             case .dealer: ZMQ_DEALER
-            case .pair: ZMQ_PAIR
             }
         guard let handle = zmq_socket(context.handle, type) else {
             throw ZeroMQError("zmq_socket", "")
@@ -48,18 +61,17 @@ package final class Socket {
         case .router:
             // A frame for a peer that is gone is reported instead of dropped in silence.
             set(ZMQ_ROUTER_MANDATORY, 1)
-            // A peer that reconnects after a broken connection takes its old place.
-            set(ZMQ_ROUTER_HANDOVER, 1)
         case .dealer(let identity) where identity.isEmpty:
-            break
-        case .pair:
             break
         case .dealer(let identity):
             zmq_setsockopt(handle, ZMQ_ROUTING_ID, identity, identity.count)
         }
     }
 
-    deinit { zmq_close(handle) }
+    deinit {
+        monitor?.stop()
+        zmq_close(handle)
+    }
 
     private func configure(messageBytesMax: Int, sendQueueMax: Int) {
         // The default is for ever: a dead peer would hang the end of the process.
@@ -71,8 +83,9 @@ package final class Socket {
         set(ZMQ_RECONNECT_IVL_MAX, 1000)
         set(ZMQ_CONNECT_TIMEOUT, 5000)
         set(ZMQ_TCP_MAXRT, 10_000)
-        set(ZMQ_HANDSHAKE_IVL, 5000)
-        var limit = Int64(messageBytesMax)
+        set(ZMQ_HANDSHAKE_IVL, CInt(Self.handshakeDeadline / .milliseconds(1)))
+        let isEncrypted = context.encryption != nil
+        var limit = Int64(messageBytesMax + (isEncrypted ? Self.encryptionBytesMax : 0))
         zmq_setsockopt(handle, ZMQ_MAXMSGSIZE, &limit, MemoryLayout<Int64>.size)
     }
 
@@ -81,8 +94,22 @@ package final class Socket {
         zmq_setsockopt(handle, option, &value, MemoryLayout<CInt>.size)
     }
 
+    private func set(_ option: CInt, _ text: String, _ what: String) throws(ZeroMQError) {
+        guard zmq_setsockopt(handle, option, text, text.utf8.count) == 0 else {
+            throw ZeroMQError("set the \(what) of", endpoint)
+        }
+    }
+
+    /// With encryption, takes only peers whose keys are allowed.
+    ///
     /// - Returns: the endpoint as bound, with the port that the system chose for port 0.
     package func bind(_ endpoint: String) throws(ZeroMQError) -> String {
+        self.endpoint = endpoint
+        if let encryption = context.encryption {
+            set(ZMQ_CURVE_SERVER, 1)
+            try set(ZMQ_CURVE_SECRETKEY, encryption.own.privateText, "private key")
+            try set(ZMQ_ZAP_DOMAIN, Gatekeeper.domain, "domain")
+        }
         guard zmq_bind(handle, endpoint) == 0 else { throw ZeroMQError("listen on", endpoint) }
         var buffer = [CChar](repeating: 0, count: 256)
         var size = buffer.count
@@ -95,9 +122,45 @@ package final class Socket {
     }
 
     /// Connects in the background, again and again.
-    package func connect(_ endpoint: String) throws(ZeroMQError) {
-        guard zmq_connect(handle, endpoint) == 0 else { throw ZeroMQError("connect to", endpoint) }
+    ///
+    /// - Parameter peerKey: with encryption, whoever listens must have its private half.
+    package func connect(
+        _ endpoint: String, to peerKey: PublicKey? = nil
+    ) throws(ZeroMQError) {
         self.endpoint = endpoint
+        if let encryption = context.encryption {
+            guard let peerKey else {
+                throw ZeroMQError(code: EACCES, "speak without the key of", endpoint)
+            }
+            try set(ZMQ_CURVE_SERVERKEY, peerKey.text, "peer's key")
+            try set(ZMQ_CURVE_PUBLICKEY, encryption.own.publicKey.text, "public key")
+            try set(ZMQ_CURVE_SECRETKEY, encryption.own.privateText, "private key")
+        }
+        guard zmq_connect(handle, endpoint) == 0 else { throw ZeroMQError("connect to", endpoint) }
+    }
+
+    // MARK: - Connections
+
+    /// Counts connections from now on: before `bind` or `connect`.
+    package func watchConnections() throws(ZeroMQError) {
+        monitor = try ConnectionMonitor(handle, of: context.handle)
+    }
+
+    /// Connections that came to nothing; 0 unless they are watched. To be asked now and then, for
+    /// what has happened is kept until then.
+    package var refusedHandshakeCount: UInt64 {
+        monitor?.update()
+        return monitor?.refusedCount ?? 0
+    }
+
+    /// The numbers of connections that have ended since the last call, as messages name them; a
+    /// number may be given again to a later connection.
+    package func takeEndedConnections() -> [CInt] { monitor?.takeEnded() ?? [] }
+
+    /// The peer has said that it will never take the key of this process.
+    package var isUnknownToPeer: Bool {
+        monitor?.update()
+        return monitor?.isUnknownToPeer ?? false
     }
 
     /// Sends the frames of one message without waiting.
@@ -151,33 +214,23 @@ package final class Socket {
 
     /// The frames of the next message, or nil when there is none.
     package func receive() throws(ZeroMQError) -> [[UInt8]]? {
-        try receiveShared()?.map { Array($0.bytes) }
+        try receiveMessage()?.map { Array($0.bytes) }
     }
 
-    /// The same with the number of the connection over which they came, as `ConnectionWatch` tells
-    /// it; -1 if it is not known.
-    package func receiveNamingConnection() throws(ZeroMQError) -> (
-        frames: [[UInt8]], connection: CInt
-    )? {
-        guard let frames = try receiveShared() else { return nil }
-        let connection = (frames.last?.owner as? ReceivedFrame)?.connection ?? -1
-        return (frames.map { Array($0.bytes) }, connection)
+    /// The same with the sender, which cannot be made up.
+    package func receiveWithSender() throws(ZeroMQError) -> Received? {
+        guard let frames = try receiveMessage() else { return nil }
+        return Received(
+            frames: frames.map { Array($0.bytes) }, sender: frames.last?.sender,
+            connection: frames.last?.connection ?? -1)
     }
 
     /// The same in the memory where libzmq has received them.
     package func receiveShared() throws(ZeroMQError) -> [SharedBytes]? {
-        var frames: [SharedBytes] = []
-        while true {
-            let frame = ReceivedFrame()
-            while zmq_msg_recv(frame.message, handle, ZMQ_DONTWAIT) < 0 {
-                switch zmq_errno() {
-                case EINTR: continue
-                case EAGAIN: return nil
-                default: throw ZeroMQError("receive from", endpoint)
-                }
-            }
-            frames.append(SharedBytes(frame.bytes, owner: frame))
-            if zmq_msg_more(frame.message) == 0 { return frames }
-        }
+        try receiveMessage()?.map { SharedBytes($0.bytes, owner: $0) }
+    }
+
+    private func receiveMessage() throws(ZeroMQError) -> [ReceivedFrame]? {
+        try receiveFrames(handle, endpoint)
     }
 }

@@ -12,6 +12,18 @@ package struct TransferFailure: Error, Sendable, CustomStringConvertible {
     }
 }
 
+/// A peer that may have a resource.
+package struct TransferSource: Sendable {
+    package let endpoint: String
+    /// Of whoever listens there, if the context encrypts.
+    package let key: PublicKey?
+
+    package init(_ endpoint: String, key: PublicKey? = nil) {
+        self.endpoint = endpoint
+        self.key = key
+    }
+}
+
 /// Fetches a resource in pieces from several peers that have the same, several requests ahead.
 ///
 /// A peer that does not have it, or falls silent, leaves its pieces to the others.
@@ -19,14 +31,14 @@ package struct TransferFailure: Error, Sendable, CustomStringConvertible {
 package struct TransferClient {
     private let context: MessagingContext
     private let resource: TransferResource
-    private let endpoints: [String]
+    private let sources: [TransferSource]
 
     package init(
-        _ context: MessagingContext, _ resource: TransferResource, from endpoints: [String]
+        _ context: MessagingContext, _ resource: TransferResource, from sources: [TransferSource]
     ) {
         self.context = context
         self.resource = resource
-        self.endpoints = endpoints
+        self.sources = sources
     }
 
     /// - Parameter isCancelled: asked several times a second.
@@ -35,13 +47,13 @@ package struct TransferClient {
         silenceSecondsMax: Int = 10, isCancelled: () -> Bool
     ) throws(TransferFailure) -> [UInt8] {
         do {
-            var session = try TransferSession(context, resource, endpoints)
+            var session = try TransferSession(context, resource, sources)
             return try session.run(silentPollsMax: silenceSecondsMax * 10, isCancelled)
         } catch let failure as TransferFailure {
             throw failure
         } catch {
             throw TransferFailure(
-                resource: resource, endpoints: endpoints, reason: "\(error)")
+                resource: resource, endpoints: sources.map(\.endpoint), reason: "\(error)")
         }
     }
 }
@@ -69,17 +81,15 @@ private struct TransferSession {
     private var again: [UInt64] = []
 
     init(
-        _ context: MessagingContext, _ resource: TransferResource, _ endpoints: [String]
+        _ context: MessagingContext, _ resource: TransferResource, _ sources: [TransferSource]
     ) throws {
         self.resource = resource
-        var generator = SystemRandomNumberGenerator()
-        for endpoint in endpoints {
-            let identity = withUnsafeBytes(of: generator.next()) { [1] + Array($0) }
+        for source in sources {
             let socket = try Socket(
-                .dealer(identity: identity), context,
+                .dealer(identity: []), context,
                 messageBytesMax: Int(TransferRequest.pieceBytesMax) + 64)
-            try socket.connect(endpoint)
-            peers.append(Peer(endpoint: endpoint, socket: socket))
+            try socket.connect(source.endpoint, to: source.key)
+            peers.append(Peer(endpoint: source.endpoint, socket: socket))
         }
     }
 

@@ -30,14 +30,21 @@ package final class WakeUp: @unchecked Sendable {
 ///
 /// Isolation: the thread that owns the sockets.
 /// - Parameter descriptors: others that may become readable; the caller reads them.
+/// - Parameter watched: a socket whose connections may end; the caller takes those that have.
 package func poll(
-    _ sockets: [Socket], _ wakeUp: WakeUp, descriptors: [CInt] = [], timeoutMilliseconds: Int
+    _ sockets: [Socket], _ wakeUp: WakeUp, descriptors: [CInt] = [],
+    connectionsOf watched: Socket? = nil, timeoutMilliseconds: Int
 ) {
     var items = sockets.map {
         zmq_pollitem_t(socket: $0.handle, fd: 0, events: Int16(ZMQ_POLLIN), revents: 0)
     }
     items += ([wakeUp.descriptor] + descriptors).map {
         zmq_pollitem_t(socket: nil, fd: $0, events: Int16(ZMQ_POLLIN), revents: 0)
+    }
+    if let monitor = watched?.monitor {
+        items.append(
+            zmq_pollitem_t(
+                socket: monitor.handle, fd: 0, events: Int16(ZMQ_POLLIN), revents: 0))
     }
     _ = zmq_poll(&items, CInt(items.count), timeoutMilliseconds)
     wakeUp.drain()

@@ -27,7 +27,7 @@ package struct ByteReader: Sendable {
 
     package var remainingBytes: Int { bytes.endIndex - position }
 
-    private var offset: Int { position - bytes.startIndex }
+    var offset: Int { position - bytes.startIndex }
 
     package mutating func read<Value: FixedWidthInteger>(
         _ type: Value.Type = Value.self, _ field: String

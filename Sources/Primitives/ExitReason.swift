@@ -27,6 +27,8 @@ package enum ExitReason: Int32, CaseIterable, Sendable {
     case storageFailed = 73
     /// Two workers, or a worker and the ledger, disagree on a state hash.
     case diverged = 74
+    /// A key is missing, damaged, or can be read by others.
+    case keysInvalid = 76
     /// Interrupted by the user (SIGINT, SIGTERM, SIGHUP) after an orderly stop.
     case interrupted = 130
     /// A rule of our own was broken: please report it.

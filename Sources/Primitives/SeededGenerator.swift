@@ -57,6 +57,8 @@ package struct SeededGenerator: Sendable {
     package mutating func nextBool(probability: Float) -> Bool { nextUnit() < probability }
 
     /// Fisher-Yates, with our own generator, so that the order never changes with a library.
+    // Specialised: whoever calls it is in another module, and a million clips are shuffled.
+    @_specialize(where Element == Int)
     package mutating func shuffle<Element>(_ elements: inout [Element]) {
         guard elements.count > 1 else { return }
         for last in stride(from: elements.count - 1, to: 0, by: -1) {

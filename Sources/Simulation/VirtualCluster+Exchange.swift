@@ -57,16 +57,19 @@ extension VirtualCluster {
             case .none, .initialState:
                 if log.hasGivenState { return fail("worker \(id) starts from the seed") }
                 worker.install(state: VirtualWorker.initialState, step: .initial)
-            case .fetchReduced(let endpoints):
-                let isServed = endpoints.contains { source($0)?.serves(step) == true }
+            case .fetchReduced(let peers):
+                let isServed = peers.contains { source($0.endpoint)?.serves(step) == true }
                 guard isServed, worker.applied.next == step else {
-                    return tell(id, .catchUpFailed(reason: "\(endpoints) do not serve \(step)"))
+                    return tell(
+                        id, .catchUpFailed(reason: "\(peers.map(\.endpoint)) do not serve \(step)"))
                 }
                 worker.apply(step)
-            case .fetchState(let endpoints):
-                guard let hash = endpoints.lazy.compactMap({ self.state(of: step, at: $0) }).first
+            case .fetchState(let peers):
+                let states = peers.lazy.compactMap { self.state(of: step, at: $0.endpoint) }
+                guard let hash = states.first
                 else {
-                    return tell(id, .catchUpFailed(reason: "\(endpoints) do not serve \(step)"))
+                    return tell(
+                        id, .catchUpFailed(reason: "\(peers.map(\.endpoint)) do not serve \(step)"))
                 }
                 worker.install(state: VirtualWorker.state(hash), step: step)
                 return tell(id, .caughtUp(step, stateHash: hash))

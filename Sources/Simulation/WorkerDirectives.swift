@@ -53,7 +53,7 @@ extension VirtualCluster {
             worker.historyStart = step
         case .probe(let suspect, _):
             probe(suspect, by: worker)
-        case .note:
+        case .note, .admitGuests:
             break
         case .end(let reason, let text):
             workerOutcomes.append((reason, text))

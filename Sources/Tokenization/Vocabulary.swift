@@ -47,7 +47,11 @@ package struct Vocabulary: Sendable {
                 "\(path): the vocabulary cannot be read (\(error.localizedDescription)); it is "
                     + "a BERT vocabulary with one token per line")
         }
-        try self.init(validating: try Self.lines(of: Array(data), path: path), path: path)
+        try self.init(bytes: Array(data), path: path)
+    }
+
+    init(bytes: [UInt8], path: String) throws(ExitFailure) {
+        try self.init(validating: try Self.lines(of: bytes, path: path), path: path)
     }
 
     /// - Precondition: no token is empty or stands twice, and the special tokens are there.

@@ -152,7 +152,7 @@ extension Replica {
         _ payloads: Payloads
     ) throws(MalformedBytes) -> (Step, UInt64, [UInt8]) {
         var reader = ByteReader(payloads[.counters] ?? [])
-        let step = Step(try reader.read(UInt64.self, "step"))
+        let step = try reader.readStep("step")
         let updateCount = try reader.read(UInt64.self, "update count")
         let scales = try reader.readBlock("scales")
         try reader.expectEnd("counters")

@@ -24,7 +24,7 @@ struct AccordCommand: ParsableCommand {
             SynthesizeCommand.self, LaunchCommand.self, CoordinatorCommand.self,
             WorkerCommand.self, StatusCommand.self, WhyCommand.self, PauseCommand.self,
             ResumeCommand.self, VerifyCommand.self, EvaluateCommand.self,
-            EncodeCommand.self, ExportCommand.self,
+            EncodeCommand.self, ExportCommand.self, KeygenCommand.self,
         ])
 
     static func main() {

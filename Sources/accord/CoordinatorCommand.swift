@@ -29,6 +29,8 @@ struct CoordinatorCommand: ParsableCommand {
     @Option(help: "Start when so many workers are there, or 30 seconds after the first.")
     var workers: Int = 1
 
+    @OptionGroup var security: SecurityOptions
+
     @OptionGroup var beginning: InitialWeightsOption
 
     func validate() throws {
@@ -42,6 +44,7 @@ struct CoordinatorCommand: ParsableCommand {
         try CoordinatorProcess.run(
             CoordinatorOptions(
                 configurationPath: config, runPath: runPath, initialPaths: beginning.paths,
-                listenEndpoint: listen, expectedWorkerCount: workers))
+                listenEndpoint: listen, expectedWorkerCount: workers,
+                keysPath: security.keysPath, trustsNetwork: security.trustsNetwork))
     }
 }

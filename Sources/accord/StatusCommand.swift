@@ -37,6 +37,7 @@ struct StatusCommand: ParsableCommand {
         print("coordinator      \(live.cluster.phase) (process \(live.processIdentifier))")
         print("stalled sums     \(live.cluster.stalledExchangeCount)")
         print("evicted          \(live.cluster.evictionCount)\(divergences(live.cluster))")
+        print("refused          \(live.refusedText)")
         for member in live.cluster.members {
             print(
                 "  rank \(member.rank)  \(member.worker)  \(member.hostName):"

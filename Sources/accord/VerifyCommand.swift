@@ -27,6 +27,7 @@ struct VerifyCommand: ParsableCommand {
             print("consumed clips   \(report.consumedClips), \(report.maskedClips) left out")
             print("checkpoints      \(report.checkpoints)")
             print("state hash       \(report.stateHash)")
+            print("end of chain     \(report.chainEnd)")
             for problem in report.problems { print("problem: \(problem)") }
         }
         guard report.isValid else {

@@ -32,6 +32,7 @@ struct WorkerCommand: ParsableCommand {
 
     @Option(name: .customLong(ProcessRestart.countOption), help: .hidden)
     var rejoinCount: Int = 0
+    @OptionGroup var security: SecurityOptions
 
     func validate() throws {
         try require(threads, of: "--threads", in: 1...4096)
@@ -43,6 +44,7 @@ struct WorkerCommand: ParsableCommand {
             WorkerOptions(
                 coordinatorEndpoint: coordinator, threadCount: threads ?? processorCount,
                 dataDirectory: data, giveUpAfterSeconds: giveUpAfter,
-                sharesMemory: !sharesNoMemory, rejoinCount: rejoinCount))
+                sharesMemory: !sharesNoMemory, keysPath: security.keysPath,
+                trustsNetwork: security.trustsNetwork, rejoinCount: rejoinCount))
     }
 }

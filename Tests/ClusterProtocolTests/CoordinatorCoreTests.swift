@@ -286,6 +286,6 @@ import Testing
         #expect(plans.map(\.base) == [.initial])
         #expect(
             plans.first?.catchUp
-                == [isGiven ? .fetchState(endpoints: ["coordinator"]) : .initialState])
+                == [isGiven ? .fetchState(from: [PeerAddress("coordinator")]) : .initialState])
     }
 }

@@ -5,8 +5,9 @@ import Testing
 
 @Suite struct MessageCodingTests {
     private static let member = Member(
-        worker: WorkerID(12), dataEndpoint: "tcp://10.0.0.1:5", machine: "boot 7", threadCount: 3,
-        hostName: "节点-1", processIdentifier: 77)
+        worker: WorkerID(12), dataEndpoint: "tcp://10.0.0.1:5", machine: "boot 7",
+        publicKey: String(repeating: "k", count: 40), threadCount: 3, hostName: "节点-1",
+        processIdentifier: 77)
     private static let clip = MaskedClip(step: Step(9), clipIndex: 123_456)
 
     private static let times: ExchangeTimes = {
@@ -16,6 +17,7 @@ import Testing
             waitedMicroseconds: 1, exposedMicroseconds: 2, stepMicroseconds: .max)
         times.mean = .init(waitedMicroseconds: 4, exposedMicroseconds: 5, stepMicroseconds: 6)
         times.drops = .init(stale: 7, duplicate: 8, malformed: 9)
+        times.refusedHandshakeCount = 10
         return times
     }()
 
@@ -53,11 +55,15 @@ import Testing
         .rejected(reason: "full"), .prepare(Generation(3)), .clipMasked(clip),
         .acknowledge(Acknowledgement(committed: Step(4), checkpoint: Step(3))),
         .acknowledge(
-            Acknowledgement(committed: Step(4), checkpoint: Step(3), offered: Step(5))),
+            Acknowledgement(
+                committed: Step(4), checkpoint: Step(3), offered: Step(5), guests: ["a", "b"])),
         .follow(
-            StateSource(step: Step(5), stateHash: [1], endpoints: ["tcp://h:1", "tcp://k:2"]),
+            StateSource(
+                step: Step(5), stateHash: [1],
+                peers: [PeerAddress("tcp://h:1"), PeerAddress("tcp://k:2", publicKey: "k")]),
             committed: Step(6)),
-        .probe(WorkerID(3), endpoint: "tcp://h:3"), .released, .evicted(reason: "silent"),
+        .probe(WorkerID(3), PeerAddress("tcp://h:3", publicKey: "key")), .released,
+        .evicted(reason: "silent"),
         .stop(reason: "done"),
     ]
 

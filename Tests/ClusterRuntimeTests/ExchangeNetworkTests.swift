@@ -25,6 +25,9 @@ import Testing
         let endpoint = try peer.bind("tcp://127.0.0.1:0")
         let network = try ExchangeNetwork(
             "127.0.0.1", context, DataPlaneWorld.shared(Mailbox()))
+        let member = Member(
+            worker: WorkerID(1), dataEndpoint: endpoint, threadCount: 1, hostName: "",
+            processIdentifier: 0)
         let frame = ExchangeFrame(
             run: RunID(77),
             key: ExchangeKey(
@@ -32,10 +35,10 @@ import Testing
                 accumulation: AccumulationKey(step: Step(1), attempt: 1)),
             part: .init(phase: .partial, sourceRank: 0, chunk: 0), payload: SharedBytes([1, 2]))
 
-        network.connect([endpoint])
+        network.connect([member])
         network.send(frame, to: [endpoint])
         let first = try #require(try sender(at: peer))
-        network.connect([endpoint])
+        network.connect([member])
         network.send(frame, to: [endpoint])
         let second = try #require(try sender(at: peer))
 

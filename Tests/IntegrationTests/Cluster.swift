@@ -17,7 +17,7 @@ final class Cluster {
 
     init(
         _ workplace: Workplace, workerCount: Int, precision: Workplace.Precision = .f32,
-        listen: String = "tcp://127.0.0.1:0", initialPath: URL? = nil
+        listen: String = "tcp://127.0.0.1:0", initialPath: URL? = nil, options: [String] = []
     ) throws {
         self.workplace = workplace
         self.precision = precision
@@ -26,7 +26,7 @@ final class Cluster {
             "coordinator", "--config", workplace.configuration(precision).path,
             "--run", run.path, "--listen", listen,
         ]
-        command = arguments + (initialPath.map { ["--init", $0.path] } ?? [])
+        command = arguments + (initialPath.map { ["--init", $0.path] } ?? []) + options
         coordinator = try AccordProcess(
             command + ["--workers", "\(workerCount)"], logsIn: workplace.directory)
     }
@@ -128,7 +128,14 @@ final class Cluster {
     }
 
     struct Endpoint: Decodable { let control: String }
+
+    struct Live: Decodable {
+        struct Counts: Decodable { let refusedHandshakeCount: Int }
+        let cluster: Counts
+    }
+
     struct Status: Decodable {
+        let live: Live?
         let step: Int
         let stepCount: Int
         let stateHash: String?

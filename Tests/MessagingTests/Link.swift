@@ -10,8 +10,12 @@ struct Link {
     let dealer: Socket
     let endpoint: String
 
-    init(identity: [UInt8] = Self.identity, messageBytesMax: Int = 1 << 25) throws {
+    init(
+        identity: [UInt8] = Self.identity, messageBytesMax: Int = 1 << 25,
+        watches: Bool = false
+    ) throws {
         router = try Socket(.router, context, messageBytesMax: messageBytesMax)
+        if watches { try router.watchConnections() }
         endpoint = try router.bind("tcp://127.0.0.1:0")
         dealer = try Socket(
             .dealer(identity: identity), context, messageBytesMax: messageBytesMax)

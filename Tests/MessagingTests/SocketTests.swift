@@ -157,20 +157,21 @@ import Testing
         #expect(try link.router.receive() == nil)
     }
 
-    @Test func aPeerThatComesBackTakesItsOldPlace() throws {
+    @Test func anIdentityInUseCannotBeTakenOver() throws {
         let link = try Link()
         _ = try link.dealer.send([[1]])
         _ = try awaitMessage(link.router)
-        let successor = try Socket(
+        let claimant = try Socket(
             .dealer(identity: Link.identity), link.context, messageBytesMax: 100)
-        try successor.connect(link.endpoint)
-        _ = try successor.send([[2]])
-        #expect(try awaitMessage(link.router) == [Link.identity, [2]])
+        try claimant.connect(link.endpoint)
+        _ = try claimant.send([[2]])
 
         _ = try link.router.send([Link.identity, [3]])
 
-        #expect(try awaitMessage(successor) == [[3]])
-        #expect(try link.dealer.receive() == nil)
+        #expect(try awaitMessage(link.dealer) == [[3]])
+        #expect(try claimant.receive() == nil)
+        _ = try link.dealer.send([[4]])
+        #expect(try awaitMessage(link.router) == [Link.identity, [4]])
     }
 
     /// What nobody took is dropped half a second after the socket, and the context ends then.

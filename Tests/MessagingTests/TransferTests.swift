@@ -19,8 +19,10 @@ import Testing
     ) throws -> [UInt8] {
         // The peer goes with its last reference.
         try withExtendedLifetime(peer) {
-            try TransferClient(MessagingContext(), Self.resource, from: [peer.endpoint])
-                .fetch(silenceSecondsMax: silenceSecondsMax, isCancelled: isCancelled)
+            try TransferClient(
+                MessagingContext(), Self.resource, from: [TransferSource(peer.endpoint)]
+            )
+            .fetch(silenceSecondsMax: silenceSecondsMax, isCancelled: isCancelled)
         }
     }
 
@@ -88,8 +90,10 @@ import Testing
 
     private func fetch(from peers: [TransferPeer]) throws -> [UInt8] {
         try withExtendedLifetime(peers) {
-            try TransferClient(MessagingContext(), Self.resource, from: peers.map(\.endpoint))
-                .fetch { false }
+            try TransferClient(
+                MessagingContext(), Self.resource, from: peers.map { TransferSource($0.endpoint) }
+            )
+            .fetch { false }
         }
     }
 

@@ -54,6 +54,32 @@ import Testing
         #expect(other.ring(name) == .rung)
     }
 
+    /// Anybody can send to a name; whom the kernel calls another user is not heard. Only root can
+    /// become another, and perl belongs to every Debian.
+    @Test(.enabled(if: getuid() == 0 && FileManager.default.fileExists(atPath: "/usr/bin/perl")))
+    func anotherUserIsNotHeard() throws {
+        let (bell, other) = (try Doorbell(name: name), try Doorbell(name: name + "-other"))
+        let stranger = Process()
+        stranger.executableURL = URL(filePath: "/usr/bin/perl")
+        stranger.arguments = [
+            "-MSocket", "-e",
+            """
+            ($(, $)) = (65534, "65534 65534"); ($<, $>) = (65534, 65534);
+            socket(my $s, PF_UNIX, SOCK_DGRAM, 0) or die;
+            for (1..3) { send($s, "hello", 0, pack_sockaddr_un("\\0$ARGV[0]")) or die "$!" }
+            """, name,
+        ]
+        try stranger.run()
+        stranger.waitUntilExit()
+        #expect(stranger.terminationStatus == 0)
+        #expect(isReadable(bell), "the datagrams of the stranger have come")
+
+        #expect(bell.take() == nil)
+
+        #expect(other.ring(name, [7]) == .rung)
+        #expect(bell.take()?.bytes == [7])
+    }
+
     @Test func aNameVanishesWithItsBell() throws {
         let other = try Doorbell(name: name + "-other")
         #expect(other.ring(name) == .gone)

@@ -5,22 +5,21 @@ import Testing
 @testable import Messaging
 
 /// A router learns which of its peers have gone.
-@Suite struct ConnectionWatchTests {
+@Suite struct EndedConnectionTests {
     private let context = MessagingContext()
     private let wakeUp = WakeUp()
     private let router: Socket
-    private let watch: ConnectionWatch
     private let endpoint: String
 
     init() throws {
         router = try Socket(.router, context, messageBytesMax: 1000)
-        watch = try ConnectionWatch(router, context)
+        try router.watchConnections()
         endpoint = try router.bind("tcp://127.0.0.1:0")
     }
 
     private func peer(_ identity: UInt8, in context: MessagingContext) throws -> Socket {
         let socket = try Socket(
-            .dealer(identity: [1, identity]), context, messageBytesMax: 1000)
+            .dealer(identity: []), context, messageBytesMax: 1000)
         try socket.connect(endpoint)
         _ = try socket.send([[identity]])
         return socket
@@ -31,17 +30,17 @@ import Testing
         var connections: [UInt8: CInt] = [:]
         for _ in 0..<100 where connections.count < count {
             poll([router], wakeUp, timeoutMilliseconds: 100)
-            while let (frames, connection) = try router.receiveNamingConnection() {
-                connections[frames[0][1]] = connection
+            while let message = try router.receiveWithSender() {
+                connections[message.frames[1][0]] = message.connection
             }
         }
         return connections
     }
 
-    private func ended() throws -> [CInt] {
+    private func ended() -> [CInt] {
         for _ in 0..<100 {
-            poll([watch.socket], wakeUp, timeoutMilliseconds: 100)
-            let ended = try watch.takeEnded()
+            poll([], wakeUp, connectionsOf: router, timeoutMilliseconds: 100)
+            let ended = router.takeEndedConnections()
             if !ended.isEmpty { return ended }
         }
         return []
@@ -56,8 +55,8 @@ import Testing
 
         peers.remove(at: 1)
 
-        #expect(try ended() == [try #require(connections[2])])
-        _ = try peers[0].send([[7]])
+        #expect(ended() == [try #require(connections[2])])
+        _ = try peers[0].send([[1]])
         #expect(try self.connections(1) == [1: try #require(connections[1])])
         withExtendedLifetime(peers) {}
     }
@@ -66,7 +65,7 @@ import Testing
         let peer = try peer(1, in: context)
         _ = try connections(1)
 
-        #expect(try watch.takeEnded() == [])
+        #expect(router.takeEndedConnections() == [])
         withExtendedLifetime(peer) {}
     }
 }
