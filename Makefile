@@ -83,7 +83,7 @@ demo: build ## Make clips, train on them with two workers, measure retrieval.
 	    '  README.md, docs/architecture.md         several machines; how it works' \
 	    'To train again from the start: rm -r $(DEMO)/run, then make demo.'
 
-# One decoder, or all in turn; a crash leaves its input in build/fuzz, for Tests/FuzzingTests/Corpus.
+# One decoder, or all in turn. A crash leaves its input in build/fuzz; put it into the corpus.
 SECONDS ?= 60
 DECODER ?= all
 FUZZ := ACCORD_LIBFUZZER=1 swift build $(FLAGS) --scratch-path .build-fuzz --product fuzz \

@@ -41,7 +41,7 @@ struct AllReduceRankCommand: ParsableCommand {
 
     func run() throws {
         let barrier = try SharedBarrier(path: barrier)
-        let encryption = encrypts ? Encryption(own: .random(), allowed: AllowList([], .wait)) : nil
+        let encryption = encrypts ? Encryption(own: .fresh(), allowed: AllowList([], .wait)) : nil
         let context = try MessagingContext(ioThreadCount: DataPlane.streamsPerPeer, encryption)
         while let bytes = readLine().flatMap({ Int($0) }) {
             let times = try measure(elementCount: bytes / 4, barrier, context)

@@ -41,7 +41,7 @@ package struct KeyPair: Sendable, CustomStringConvertible {
     /// A new pair, from the system's source of randomness.
     ///
     /// - Precondition: `isSupported`.
-    package static func random() -> KeyPair {
+    package static func fresh() -> KeyPair {
         var publicText = [CChar](repeating: 0, count: PublicKey.characterCount + 1)
         var privateText = publicText
         let status = zmq_curve_keypair(&publicText, &privateText)

@@ -171,7 +171,7 @@ import Testing
         let place = Place()
         try place.maker.makeCluster(workers: ["a"])
         let list = try place.text("coordinator/workers.txt")
-        let key = KeyPair.random().publicKey
+        let key = KeyPair.fresh().publicKey
         try place.write("# mine\n\n" + list + "\n  spare \t \(key)  \n", "coordinator/workers.txt")
 
         #expect(try place.coordinator().workers[key] == "spare")

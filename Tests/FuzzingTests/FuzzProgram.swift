@@ -10,12 +10,12 @@ struct FuzzProgram {
 
     static func main() throws {
         if CommandLine.arguments.dropFirst() == ["--list"] {
-            for decoder in FuzzedDecoder.all { print(decoder.name) }
-            return
+            let names = FuzzedDecoder.all.map { $0.name + "\n" }.joined()
+            return FileHandle.standardOutput.write(Data(names.utf8))
         }
         let name = ProcessInfo.processInfo.environment["DECODER"] ?? ""
         guard let decoder = FuzzedDecoder.named(name) else {
-            fatalError("DECODER is one of \(FuzzedDecoder.all.map(\.name))")
+            preconditionFailure("DECODER is one of \(FuzzedDecoder.all.map(\.name))")
         }
         run = FuzzedRun(decoder)
         var count = CommandLine.argc
@@ -28,7 +28,7 @@ struct FuzzProgram {
         do {
             _ = try run?.feed(Array(UnsafeBufferPointer(start: bytes, count: count)))
         } catch {
-            fatalError("\(error)")
+            preconditionFailure("\(error)")
         }
         return 0
     }

@@ -54,11 +54,11 @@ import Testing
     }
 
     @Test(arguments: [
-        Stranger(testDescription: "an unknown key", own: .random()),
+        Stranger(testDescription: "an unknown key", own: .fresh()),
         Stranger(testDescription: "no key", own: nil),
         Stranger(
-            testDescription: "another coordinator's key", own: .random(),
-            server: KeyPair.random().publicKey),
+            testDescription: "another coordinator's key", own: .fresh(),
+            server: KeyPair.fresh().publicKey),
     ])
     func aStrangerIsNotHeardAndCounted(_ stranger: Stranger) throws {
         let link = try GuardedLink()
@@ -72,7 +72,7 @@ import Testing
     /// The known peer is not deceived either: it sends nothing to who cannot prove the right key.
     @Test func aKnownPeerDoesNotTalkToAnotherCoordinator() throws {
         let link = try GuardedLink()
-        let dealer = try link.dealer(link.known, to: KeyPair.random().publicKey)
+        let dealer = try link.dealer(link.known, to: KeyPair.fresh().publicKey)
         _ = try dealer.send([[1]])
 
         #expect(link.awaitRefused(2))
@@ -83,7 +83,7 @@ import Testing
 
     @Test func aStrangerIsToldThatItsKeyIsUnknown() throws {
         let link = try GuardedLink()
-        let dealer = try link.dealer(.random())
+        let dealer = try link.dealer(.fresh())
 
         let end = ContinuousClock.now + .seconds(30)
         while !dealer.isUnknownToPeer, ContinuousClock.now < end {
@@ -97,7 +97,7 @@ import Testing
     /// A peer may hear of its membership before the others do; it is not sent away for that.
     @Test func aPeerWaitsForItsAnnouncement() throws {
         let link = try GuardedLink(.wait)
-        let late = KeyPair.random()
+        let late = KeyPair.fresh()
         let dealer = try link.dealer(late)
         _ = try dealer.send([[5]])
         let wakeUp = WakeUp()
@@ -114,7 +114,7 @@ import Testing
 
     @Test func whoIsNotAnnouncedAnyMoreIsNotHeard() throws {
         let link = try GuardedLink(.wait)
-        let former = KeyPair.random()
+        let former = KeyPair.fresh()
         link.allowed.announce([former.publicKey])
         link.allowed.announce([])
         let dealer = try link.dealer(former)
@@ -203,7 +203,7 @@ import Testing
     @Test func aRefusedPeerEndsAtOnce() throws {
         let link = try GuardedLink()
         let elapsed = try ContinuousClock().measure {
-            let dealer = try link.dealer(link.known, to: KeyPair.random().publicKey)
+            let dealer = try link.dealer(link.known, to: KeyPair.fresh().publicKey)
             _ = try dealer.send([[1]])
             #expect(link.awaitRefused(2))
         }

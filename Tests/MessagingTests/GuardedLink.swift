@@ -5,8 +5,8 @@ import Messaging
 ///
 /// Every peer has a context of its own, as processes have.
 struct GuardedLink {
-    let own = KeyPair.random()
-    let known = KeyPair.random()
+    let own = KeyPair.fresh()
+    let known = KeyPair.fresh()
     let allowed: AllowList
     let router: Socket
     let endpoint: String

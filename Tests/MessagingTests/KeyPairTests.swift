@@ -4,7 +4,7 @@ import Testing
 
 @Suite struct KeyPairTests {
     @Test func everyPairIsAnother() {
-        let pairs = (0..<20).map { _ in KeyPair.random() }
+        let pairs = (0..<20).map { _ in KeyPair.fresh() }
         #expect(Set(pairs.map(\.publicKey)).count == 20)
         #expect(Set(pairs.map(\.privateText)).count == 20)
     }
@@ -18,7 +18,7 @@ import Testing
     }
 
     @Test func aPairDoesNotShowItsPrivateHalf() {
-        let pair = KeyPair.random()
+        let pair = KeyPair.fresh()
         #expect(!"\(pair)".contains(pair.privateText))
     }
 

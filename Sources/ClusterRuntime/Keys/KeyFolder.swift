@@ -85,11 +85,11 @@ package struct KeyFolder: Sendable {
                 "the libzmq of this machine cannot encrypt (it was built without CURVE); "
                     + "install that of Debian, libzmq5")
         }
-        let manager = FileManager.default
-        guard !manager.fileExists(atPath: file.path) else { return }
+        let files = FileManager.default
+        guard !files.fileExists(atPath: file.path) else { return }
         throw ExitFailure(
             .keysInvalid,
-            manager.fileExists(atPath: other.path)
+            files.fileExists(atPath: other.path)
                 ? "\(path) \(mistake)"
                 : "\(path) holds no keys (there is no \(file.path)); accord keygen makes them")
     }

@@ -27,8 +27,8 @@ package struct KeyMaker {
                     + "accord keygen --out \(path) --add NAME makes keys for one more worker")
         }
         try requireNew(workers)
-        let pair = KeyPair.random()
-        let pairs = workers.map { _ in KeyPair.random() }
+        let pair = KeyPair.fresh()
+        let pairs = workers.map { _ in KeyPair.fresh() }
         try createFolder(coordinator.path)
         try writePrivate(pair, "the coordinator", in: coordinator)
         try coordinator.workersFile.create(
@@ -52,7 +52,7 @@ package struct KeyMaker {
                 .keysInvalid, "\(coordinator.workersFile.path) has a worker \(twice) already")
         }
         try requireNew(workers)
-        let pairs = workers.map { _ in KeyPair.random() }
+        let pairs = workers.map { _ in KeyPair.fresh() }
         for (worker, own) in zip(workers, pairs) {
             try write(worker, own, coordinator: pair.publicKey)
         }
