@@ -23,7 +23,7 @@ struct AccordCommand: ParsableCommand {
         subcommands: [
             SynthesizeCommand.self, LaunchCommand.self, CoordinatorCommand.self,
             WorkerCommand.self, StatusCommand.self, VerifyCommand.self, EvaluateCommand.self,
-            EncodeCommand.self, ExportCommand.self,
+            EncodeCommand.self, ExportCommand.self, SimulateCommand.self,
         ])
 
     static func main() {
