@@ -55,30 +55,39 @@ extension VirtualCluster {
     func send(_ wire: VirtualDataPlane.Wire, from worker: VirtualWorker, to endpoint: String) {
         if isHealed, defect == .stallsWhenHealed { return }
         guard !isLost(wire.frame.key), let target = source(endpoint) else { return }
-        let isSentAtOnce = generator.next(below: 2) == 0
-        let payload = isSentAtOnce ? Self.copy(wire.payload) : wire.payload
+        var onTheWire = generator.next(below: 2) == 0 ? Self.copy(wire.payload) : nil
         let extra = wire.frame.phase == .reports ? faults.exchangeTicks * Self.tick : 0
         send(.data, from: worker.node, to: target.node) { [unowned self] arrival in
-            // What comes a second time was on the wire with the first.
-            let arrived = VirtualDataPlane.Wire(
-                header: wire.header, payload: arrival.isCorrupted ? Self.copy(payload) : payload,
-                frame: wire.frame)
             after(extra, of: target) { [unowned self] in
-                receive(arrived, arrival.isCorrupted, target)
+                // What comes a second time was on the wire with the first.
+                let payload = onTheWire ?? Self.copy(wire.payload)
+                onTheWire = payload
+                receive(wire, payload, arrival.isCorrupted, from: worker, target)
             }
         }
     }
 
     private func receive(
-        _ wire: VirtualDataPlane.Wire, _ isCorrupted: Bool, _ target: VirtualWorker
+        _ wire: VirtualDataPlane.Wire, _ payload: SharedBytes, _ isCorrupted: Bool,
+        from sender: VirtualWorker, _ target: VirtualWorker
     ) {
         guard let dataPlane = target.dataPlane else { return }
-        var (header, payload) = (wire.header, wire.payload)
+        var (header, payload) = (wire.header, payload)
         let malformedBefore = dataPlane.drops.malformed
         if isCorrupted { corrupt(&header, &payload) }
+        // Of a generation that either has given up, what is on its way may be overwritten.
+        let isCurrent = [dataPlane, sender.dataPlane].allSatisfy {
+            $0?.membership?.generation == wire.frame.key.generation
+        }
         dataPlane.receive(header: header, payload: payload)
-        if isCorrupted, dataPlane.drops.malformed == malformedBefore {
+        let isMalformed = dataPlane.drops.malformed > malformedBefore
+        if isCorrupted, !isMalformed {
             fail("a corrupted frame was taken for a sound one")
+        }
+        if isMalformed, isCurrent, !isCorrupted {
+            fail(
+                "a \(wire.frame.phase) frame of step \(wire.frame.key.accumulation.step) came to "
+                    + "\(target.name) as no frame: the sender has overwritten it on its way")
         }
     }
 

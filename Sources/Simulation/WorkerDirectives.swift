@@ -96,6 +96,9 @@ extension VirtualCluster {
         if defect == .takesForeignLanes { lanes = Array(0..<task.laneCount) }
         let peers = plan.members.compactMap { workers[$0.worker] }
         check(checkers.reexecution.onOrder(lanes, key, by: worker, peers))
+        trace.note(
+            now, worker.name,
+            "computes \(lanes.count) lanes of step \(key.step), attempt \(key.attempt)")
         worker.ordered = (key, (worker.ordered?.lanes ?? []).union(lanes))
         let expectation = worker.accumulator.expect(
             laneCount: plan.lanes(of: worker.rank, at: key.step).count)
