@@ -47,10 +47,22 @@ extension VirtualCluster {
         case .storageFailed:
             // Whoever runs it makes room and starts it again.
             killCoordinator(text)
+        case .dataInvalid where !task.configuration.unreadableBySome.isEmpty:
+            // A clip that was consumed is missed when its step is repeated: it is restored.
+            areClipsRestored = true
+            killCoordinator(text)
         default:
             outcome = (reason, text)
             fail("the coordinator ended (\(reason)): \(text)")
         }
+    }
+
+    /// From now on one worker that leaves out the same clips is who must be equalled.
+    private func followMasks() {
+        let masks = masked.intersection(task.configuration.unreadableBySome)
+        guard !masks.isEmpty else { return }
+        reference = OneWorkerRun.of(task.configuration.leavingOut(masks))
+        checkers.agreement.follow(reference)
     }
 
     /// A crash that was planned for the midst of a list of directives.
@@ -120,6 +132,9 @@ extension VirtualCluster {
         case .masked(let clip, _):
             masked.insert(clip)
             counts.faults[.clipUnreadable] += 1
+            trace.note(
+                now, "coordinator", "leaves clip \(clip.clipIndex) out of step \(clip.step)")
+            followMasks()
         case .event(let text):
             events.append(text)
         case .plan(let plan):

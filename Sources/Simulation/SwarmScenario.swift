@@ -69,6 +69,16 @@ package struct SwarmScenario {
                 task.unreadable.insert(clip)
             }
         }
+        // The first step takes two attempts, between which the reader may change.
+        if kind % 3 == 1 {
+            let steps = [1, 1 + variety.next(below: Int(task.stepCount))]
+            for step in steps {
+                let lane = variety.next(below: task.laneCount)
+                if let clip = task.firstClip(step: Step(UInt64(step)), lane: lane) {
+                    task.unreadableBySome.insert(clip)
+                }
+            }
+        }
         task.outlierSteps = [UInt64(5 + variety.next(below: 10))]
         if kind.isMultiple(of: 2) { task.notFiniteSteps = [UInt64(2 + variety.next(below: 15))] }
         return task

@@ -61,6 +61,10 @@ extension VirtualCluster {
             after(faults.workerAbsence * Self.tick) { [unowned self] in
                 if outcome == nil { startWorker() }
             }
+        case .dataInvalid where !task.configuration.unreadableBySome.isEmpty:
+            after(faults.workerAbsence * Self.tick) { [unowned self] in
+                if outcome == nil { startWorker() }
+            }
         default: fail("\(worker.name) ended (\(reason)): \(text)")
         }
     }
@@ -85,7 +89,9 @@ extension VirtualCluster {
         let masked = worker.lanes.masked(step)
         // The state may have moved on while the lane waited.
         guard worker.replica.applied.next == step else { return worker.lanes.finish() }
-        let unreadable = task.unreadable(step: step, lane: lane.lane, masked: masked)
+        let unreadable = task.unreadable(
+            step: step, lane: lane.lane, masked: masked, by: worker.node,
+            isRestored: areClipsRestored)
         guard unreadable.isEmpty else { return park(lane, unreadable, worker) }
         counts.lanes += 1
         let open = worker.accumulator.open(lane: lane.lane, key: lane.key)

@@ -13,7 +13,8 @@ package final class VirtualCluster {
     /// Units of virtual time per tick: thousandths of a second.
     static let tick = 100
 
-    package let reference: OneWorkerRun
+    /// One worker that leaves out what the log says.
+    package internal(set) var reference: OneWorkerRun
     package let faults: Faults
     package internal(set) var counts = Counts()
     package internal(set) var outcome: (ExitReason, String)?
@@ -45,6 +46,8 @@ package final class VirtualCluster {
     var isHealed = false
     var checkpointFailuresLeft = 0
     var lostExchanges: Set<LostExchange> = []
+    /// Somebody has copied the clips that some workers could not read.
+    var areClipsRestored = false
     var slowedSteps: Set<UInt64> = []
     var checkers: Checkers
 
@@ -52,8 +55,8 @@ package final class VirtualCluster {
     /// - Parameter defect: planted by a test, to see a checker fail.
     package init(_ scenario: Scenario, defect: Defect? = nil, reader: ((String) -> Void)? = nil) {
         let seed = scenario.seed
-        reference = OneWorkerRun.of(scenario.task)
-        task = reference.task
+        task = TinyTask(scenario.task)
+        reference = OneWorkerRun.of(scenario.task.leavingOut([]))
         faults = scenario.faults
         expectedWorkerCount = scenario.workerCount
         self.defect = defect

@@ -19,6 +19,8 @@ package struct TinyTask: Sendable {
         package var checkpointEverySteps: UInt64 = 5
         /// Clips that nobody can read when their step comes.
         package var unreadable: Set<MaskedClip> = []
+        /// Clips that some workers cannot read when their step comes, and others can.
+        package var unreadableBySome: Set<MaskedClip> = []
         /// Steps with a gradient far larger than any before.
         package var outlierSteps: Set<UInt64> = []
         /// Steps with a gradient that is no number.
@@ -30,6 +32,14 @@ package struct TinyTask: Sendable {
             SampleOrder(
                 seed: seed, clipCount: clipCount, laneCount: laneCount,
                 microbatchSize: microbatchSize)
+        }
+
+        /// The same task for one worker that cannot read these clips either.
+        func leavingOut(_ clips: Set<MaskedClip>) -> Self {
+            var same = self
+            same.unreadable.formUnion(clips)
+            same.unreadableBySome = []
+            return same
         }
 
         /// The first clip of a lane of a step, to be made unreadable; nil if the lane is empty.
@@ -77,10 +87,22 @@ package struct TinyTask: Sendable {
 
     func clips(step: Step, lane: Int) -> [Int] { clips[Int(step.number) - 1][lane] }
 
-    /// The clips of a lane that cannot be read and are not left out yet.
-    func unreadable(step: Step, lane: Int, masked: Set<Int>) -> [MaskedClip] {
-        guard !configuration.unreadable.isEmpty else { return [] }
+    /// The clips of a lane that a worker cannot read and that are not left out yet.
+    ///
+    /// - Parameter isRestored: what only some could not read is there again for all.
+    func unreadable(
+        step: Step, lane: Int, masked: Set<Int>, by node: Int, isRestored: Bool
+    ) -> [MaskedClip] {
+        guard !(configuration.unreadable.isEmpty && configuration.unreadableBySome.isEmpty) else {
+            return []
+        }
         return clips(step: step, lane: lane).map { MaskedClip(step: step, clipIndex: $0) }
-            .filter { configuration.unreadable.contains($0) && !masked.contains($0.clipIndex) }
+            .filter { clip in
+                let isHidden =
+                    configuration.unreadableBySome.contains(clip) && !isRestored
+                    && (node + clip.clipIndex).isMultiple(of: 3)
+                return (isHidden || configuration.unreadable.contains(clip))
+                    && !masked.contains(clip.clipIndex)
+            }
     }
 }
