@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test check format bench bench-step bench-all-reduce loss-curves clean
+.PHONY: help setup build demo simulate test check format bench bench-step bench-all-reduce loss-curves clean
 
 # Headers of the C libraries, and the tools that find them. SQLite belongs to the run's ledger.
 PACKAGES := git pkg-config binutils g++ libopenblas-dev libdnnl-dev libzmq3-dev libsqlite3-dev \
@@ -16,6 +16,7 @@ PACKAGES := git pkg-config binutils g++ libopenblas-dev libdnnl-dev libzmq3-dev 
 FLAGS := --configuration release -Xswiftc -enable-testing
 ACCORD := .build/release/accord
 DEMO := build/demo
+SEEDS ?= 1000
 # For the peers of the benchmarks.
 PYTHON ?= python3
 # Of bench-all-reduce, such as: --place machine --ranks 2 --sizes 4096 100000000
@@ -81,6 +82,9 @@ demo: build ## Make clips, train on them with two workers, measure retrieval.
 	    '  configs/demo-without-alignment.yaml     the same run without the contrastive loss' \
 	    '  README.md, docs/architecture.md         several machines; how it works' \
 	    'To train again from the start: rm -r $(DEMO)/run, then make demo.'
+
+simulate: build ## Run SEEDS (1000) histories of a virtual cluster with faults.
+	@$(ACCORD) simulate --seeds $(SEEDS)
 
 test: setup ## Build and run all tests.
 	@swift build $(FLAGS) --build-tests

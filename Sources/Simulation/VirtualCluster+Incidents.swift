@@ -115,7 +115,7 @@ extension VirtualCluster {
         case .halves: break
         }
         for kind in cut.kinds { counts.faults[kind] += 1 }
-        trace.note(now, "network", "is cut for \(ticks) ticks: \(cut)")
+        trace.note(now, "network", "\(ticks) ticks of a cut: \(cut)")
         network.add(cut, until: now + ticks * Self.tick)
     }
 

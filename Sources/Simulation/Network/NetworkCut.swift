@@ -73,6 +73,22 @@ package struct NetworkCut: Equatable, Sendable {
     }
 }
 
+extension NetworkCut: CustomStringConvertible {
+    /// For the trace.
+    package var description: String {
+        let place =
+            switch shape {
+            case .isolated(0): "the coordinator alone"
+            case .isolated(let node): "worker \(node) alone"
+            case .halves: "two halves"
+            case .bridged(_, let node): "two halves, node \(node) sees both"
+            }
+        let way = direction == .both ? "" : ", \(direction)"
+        let plane = planes == .both ? "" : ", \(planes) only"
+        return place + way + plane + (holdsBack ? "" : ", with losses")
+    }
+}
+
 /// The two networks between processes; a cut may concern only one.
 enum Plane { case control, data }
 
