@@ -10,6 +10,8 @@ package enum LogRecord: Equatable, Sendable {
     case checkpoint(step: Step, stateHash: [UInt8])
     /// What all workers of the run compute as; written once.
     case numericClass(String)
+    /// By command: the cluster stands still until it is told to go on.
+    case paused(Bool)
     /// Something worth reading later: evictions, joins, divergences.
     case event(String)
 }
@@ -31,6 +33,7 @@ package struct CoordinatorLog: Equatable, Sendable {
     /// The state of step 0 was given, and is a checkpoint as any other; otherwise it follows from
     /// the seed, and every worker has it.
     package var hasGivenState = false
+    package var isPaused = false
 
     package init() {}
 
@@ -54,6 +57,8 @@ package struct CoordinatorLog: Equatable, Sendable {
             checkpoint = max(checkpoint, step)
         case .numericClass(let name):
             numericClass = name
+        case .paused(let isPaused):
+            self.isPaused = isPaused
         case .event:
             break
         }

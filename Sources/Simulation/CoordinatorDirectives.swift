@@ -5,6 +5,9 @@ import Primitives
 extension VirtualCluster {
     func tell(_ event: CoordinatorCore.Event) {
         guard let process = coordinator else { return }
+        if case .received(.stepApplied(let report), let worker) = event {
+            checkers.fencing.onReport(report, worker)
+        }
         var directives = process.core.handle(event)
         if defect == .announcesBeforePersisting {
             directives.sort { !$0.isPersist && $1.isPersist }
@@ -13,20 +16,22 @@ extension VirtualCluster {
             guard process.isAlive, violation == nil, !crashes(process, before: directive) else {
                 return
             }
-            obey(directive, process, because: event)
+            obey(directive, process)
         }
     }
 
     private func obey(
-        _ directive: CoordinatorCore.Directive, _ process: VirtualCoordinator,
-        because event: CoordinatorCore.Event
+        _ directive: CoordinatorCore.Directive, _ process: VirtualCoordinator
     ) {
         switch directive {
         case .persist(let record):
-            persist(record, process, because: event)
+            persist(record, process)
         case .send(let worker, let message):
             check(checkers.announcements.onSend(message, log))
             deliver(message, to: worker)
+        case .broadcast(let workers, let message):
+            check(checkers.announcements.onSend(message, log))
+            for worker in workers { deliver(message, to: worker) }
         case .fetchSnapshot(let step, let hash, let endpoint):
             trace.note(now, process.name, "fetches checkpoint \(step) from \(endpoint)")
             fetchCheckpoint(step, hash, endpoint)
@@ -83,7 +88,7 @@ extension VirtualCluster {
 
     /// Durable when it returns, unless the disk is full or the process dies.
     private func persist(
-        _ record: LogRecord, _ process: VirtualCoordinator, because event: CoordinatorCore.Event
+        _ record: LogRecord, _ process: VirtualCoordinator
     ) {
         if now < disk.fullUntil {
             counts.faults[.diskFull] += 1
@@ -100,8 +105,8 @@ extension VirtualCluster {
             return killCoordinator("while writing a record, which is torn")
         default: break
         }
-        write(record, because: event)
-        if defect == .commitsTwice, case .committed = record { write(record, because: event) }
+        write(record)
+        if defect == .commitsTwice, case .committed = record { write(record) }
         if crash == .recordDurable {
             counts.faults[.coordinatorCrashAfterRecord] += 1
             killCoordinator("with a record that nobody has heard of")
@@ -121,8 +126,8 @@ extension VirtualCluster {
         return crash.moment
     }
 
-    private func write(_ record: LogRecord, because event: CoordinatorCore.Event) {
-        check(checkers.onRecord(record, log, reporter: event.reporter))
+    private func write(_ record: LogRecord) {
+        check(checkers.onRecord(record, log))
         disk.append(record)
         log.apply(record)
         switch record {
@@ -141,6 +146,8 @@ extension VirtualCluster {
             trace.note(
                 now, "coordinator",
                 "plans generation \(plan.generation) after step \(plan.base)")
+        case .paused(let isPaused):
+            trace.note(now, "coordinator", isPaused ? "pauses the run" : "resumes the run")
         case .generation, .checkpoint, .numericClass:
             break
         }
@@ -150,12 +157,5 @@ extension VirtualCluster {
 extension CoordinatorCore.Directive {
     fileprivate var isPersist: Bool {
         if case .persist = self { true } else { false }
-    }
-}
-
-extension CoordinatorCore.Event {
-    /// Whose message it is, if it is one.
-    fileprivate var reporter: WorkerID? {
-        if case .received(_, let worker) = self { worker } else { nil }
     }
 }

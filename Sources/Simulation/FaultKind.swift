@@ -28,6 +28,7 @@ package enum FaultKind: String, CaseIterable, Codable, Sendable {
     case workerSlow = "worker slow"
     case workerLeave = "worker told to leave"
     case workerJoin = "worker joins late"
+    case runPaused = "run paused"
     case clockStopped = "clock stopped"
     case coordinatorCrash = "coordinator crash"
     case coordinatorFreeze = "coordinator frozen"

@@ -32,6 +32,7 @@ package struct SwarmScenario {
         scenario.hasGivenState = chance(30)
         drawWeather()
         faults.restartsWorkers = true
+        faults.tellsLaneTimes = chance(50)
         faults.clockDriftPercent = below(6)
         let isLong = chance(5)
         // Some absences are longer than the silence that evicts a member, or that a worker bears.
@@ -118,7 +119,7 @@ package struct SwarmScenario {
     }
 
     private enum Kind: CaseIterable {
-        case workerCrash, crashLoop, workerFreeze, workerSlow, workerLeave, workerJoin
+        case workerCrash, crashLoop, workerFreeze, workerSlow, workerLeave, workerJoin, pause
         case allWorkersCrash, everythingCrash
         case coordinatorCrash, coordinatorCrashInside, coordinatorFreeze
         case clockStop, diskFull, checkpointFailures, cut
@@ -134,6 +135,7 @@ package struct SwarmScenario {
         case .workerSlow: .workerSlow(factor: 2 + below(20), ticks: ticks)
         case .workerLeave: .workerLeave
         case .workerJoin: .workerJoin
+        case .pause: .pause(ticks: ticks)
         case .allWorkersCrash: .allWorkersCrash
         case .everythingCrash: .everythingCrash
         case .coordinatorCrash: .coordinatorCrash

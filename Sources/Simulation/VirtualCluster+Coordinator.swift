@@ -24,8 +24,8 @@ extension VirtualCluster {
         let process = VirtualCoordinator(
             .init(
                 welcome: welcome, dataFingerprint: [7], expectedWorkerCount: expectedWorkerCount,
-                startTimeoutTicks: 300, silenceTicksMax: 30, exchangePatienceTicks: 50,
-                workerCountMax: 64, dataEndpoint: "coordinator"),
+                startTimeoutTicks: 300, exchangePatienceTicks: 50, workerCountMax: 64,
+                dataEndpoint: "coordinator"),
             log, tickUnits: drawTickUnits())
         coordinator = process
         trace.note(
@@ -61,6 +61,13 @@ extension VirtualCluster {
         after((absence ?? ticks) * Self.tick) { [unowned self] in
             if coordinator == nil, outcome == nil { startCoordinator() }
         }
+    }
+
+    /// Whoever gives the command hears that no coordinator runs, and repeats it.
+    func resume() {
+        guard outcome == nil else { return }
+        if let process = coordinator, !process.isFrozen { return tell(.resumeRequested) }
+        after(10 * Self.tick) { [unowned self] in resume() }
     }
 
     // MARK: - Checkpoints

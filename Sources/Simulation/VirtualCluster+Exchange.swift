@@ -74,17 +74,20 @@ extension VirtualCluster {
         case .none, .initialState:
             if disk.hasGivenState { return fail("\(worker.name) starts from the seed") }
             later(worker, 100) { [unowned self] in
-                tell(worker, .caughtUp(worker.replica.applied))
+                tell(worker, .caughtUp(worker.replica.applied, stateHash: []))
             }
-        case .fetchReduced(let endpoint):
-            fetch(.reduced(step), endpoint, worker) { worker, bytes throws(MalformedBytes) in
+        case .fetchReduced(let endpoints):
+            fetch(.reduced(step), endpoints, worker) { worker, bytes throws(MalformedBytes) in
                 let reduced = try ReducedStep(decoding: bytes)
                 worker.keep(reduced, isServable: true)
                 _ = try worker.replica.apply(reduced)
+                worker.copyForJoiners(step)
+                return []
             }
-        case .fetchState(let endpoint):
-            fetch(.state(step), endpoint, worker) { worker, bytes throws(MalformedBytes) in
+        case .fetchState(let endpoints):
+            fetch(.state(step), endpoints, worker) { worker, bytes throws(MalformedBytes) in
                 try worker.replica.restore(bytes)
+                return worker.replica.stateHash()
             }
         }
     }
@@ -99,13 +102,18 @@ extension VirtualCluster {
     }
 
     private func fetch(
-        _ resource: Resource, _ endpoint: String, _ worker: VirtualWorker,
-        _ install: @escaping (VirtualWorker, [UInt8]) throws(MalformedBytes) -> Void
+        _ resource: Resource, _ endpoints: [String], _ worker: VirtualWorker,
+        _ install: @escaping (VirtualWorker, [UInt8]) throws(MalformedBytes) -> [UInt8]
     ) {
         worker.fetchCount += 1
         let number = worker.fetchCount
         worker.fetching = number
-        trace.note(now, worker.name, "fetches \(resource) from \(endpoint)")
+        trace.note(
+            now, worker.name,
+            "fetches \(resource) from \(endpoints.joined(separator: ", "))")
+        guard !endpoints.isEmpty else { return }
+        // Pieces come from all of them; here the whole comes from any one.
+        let endpoint = endpoints[generator.next(below: endpoints.count)]
         fetch(resource, from: endpoint, for: worker) { [unowned self] bytes in
             guard worker.fetching == number else { return }
             worker.fetching = nil
@@ -114,8 +122,8 @@ extension VirtualCluster {
             }
             later(worker, 100) { [unowned self] in
                 do throws(MalformedBytes) {
-                    try install(worker, bytes)
-                    tell(worker, .caughtUp(worker.replica.applied))
+                    let hash = try install(worker, bytes)
+                    tell(worker, .caughtUp(worker.replica.applied, stateHash: hash))
                 } catch {
                     fail("\(worker.name) has fetched what it cannot use: \(error)")
                 }

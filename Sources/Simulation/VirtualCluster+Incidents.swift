@@ -25,6 +25,10 @@ extension VirtualCluster {
         case .workerJoin:
             counts.faults[.workerJoin] += 1
             startWorker()
+        case .pause(let ticks):
+            count(.runPaused, if: coordinator?.isFrozen == false)
+            if coordinator?.isFrozen == false { tell(.pauseRequested) }
+            after(ticks * Self.tick) { [unowned self] in resume() }
         case .allWorkersCrash:
             count(.allWorkersCrash, if: !workers.isEmpty)
             for worker in livingWorkers { kill(worker, "all workers crash") }
@@ -131,6 +135,7 @@ extension VirtualCluster {
         checkpointFailuresLeft = 0
         coordinator?.plannedCrash = nil
         if coordinator == nil { startCoordinator() }
+        resume()
         for process in livingWorkers as [VirtualProcess] + (coordinator.map { [$0] } ?? []) {
             process.slowness = 1
             process.isClockStopped = false

@@ -32,7 +32,7 @@ extension VirtualCluster {
         do { return try decode() } catch { return nil }
     }
 
-    private func send(
+    func send(
         _ plane: Plane, from source: Int, to target: Int,
         _ action: @escaping (VirtualNetwork.Arrival) -> Void
     ) {
@@ -152,7 +152,9 @@ extension VirtualCluster {
             guard !arrival.isCorrupted else { return counts.faults[.transferLost] += 1 }
             owner.run { [unowned self] in
                 let bytes = served(resource, by: owner)
-                let delay = faults.stateTicks * Self.tick
+                let isState = if case .state = resource { true } else { false }
+                let isSlow = isState && asker is VirtualWorker
+                let delay = isSlow ? faults.stateTicks * Self.tick : 0
                 send(.data, from: owner.node, to: asker.node) { [unowned self] arrival in
                     guard !arrival.isCorrupted else { return counts.faults[.transferLost] += 1 }
                     after(delay, of: asker) { end(bytes) }

@@ -15,7 +15,12 @@ extension VirtualCluster {
         trace.note(now, worker.name, "starts with \(worker.lanes.threadCount) threads")
         after(generator.next(below: 200)) { [unowned self] in
             guard worker.isAlive else { return }
-            scheduleTick(worker) { [unowned self] in tell(worker, .tick) }
+            scheduleTick(worker) { [unowned self] in
+                tell(
+                    worker,
+                    .measured(ExchangeTimes(), laneMicroseconds: worker.laneMicroseconds))
+                tell(worker, .tick)
+            }
         }
     }
 
@@ -77,6 +82,21 @@ extension VirtualCluster {
         after(ticks * Self.tick + delay, of: worker, action)
     }
 
+    /// Asks another worker for a sign of life; what is frozen gives none.
+    func probe(_ suspect: WorkerID, by worker: VirtualWorker) {
+        guard let target = workers[suspect] else { return }
+        send(.data, from: worker.node, to: target.node) { [unowned self] _ in
+            target.run { [unowned self] in
+                send(.data, from: target.node, to: worker.node) { [unowned self] _ in
+                    worker.run { [unowned self] in
+                        counts.sightings += 1
+                        tell(worker, .sighted(suspect))
+                    }
+                }
+            }
+        }
+    }
+
     // MARK: - Lanes
 
     /// Lets every thread of the worker have a lane, if there is one.
@@ -98,6 +118,7 @@ extension VirtualCluster {
         let computed = worker.replica.computeLane(step, lane: lane.lane, masked: masked)
         let (least, most) = (faults.laneUnits.lowerBound, faults.laneUnits.upperBound)
         let units = (least + generator.next(below: most - least + 1)) * worker.slowness
+        if faults.tellsLaneTimes { worker.noteLane(microseconds: units * 1000) }
         after(slowTicks(step) * Self.tick + units, of: worker) { [unowned self] in
             worker.lanes.finish()
             finish(lane, computed, open, worker)
@@ -155,6 +176,7 @@ extension VirtualCluster {
                 if defect == .losesClip, step.number == 3 { summary.clips.removeLast() }
                 let hash = computesHash ? worker.replica.stateHash() : []
                 if computesHash { check(checkers.agreement.onApplied(step, hash, worker.name)) }
+                worker.copyForJoiners(step)
                 trace.note(now, worker.name, "has applied step \(step)")
                 tell(worker, .applied(step, stateHash: hash, payload: summary.encode()))
             } catch {

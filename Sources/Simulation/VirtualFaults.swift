@@ -11,11 +11,13 @@ extension VirtualCluster {
         package var lostExchanges: [UInt64: Int] = [:]
         /// Steps, with the ticks for which the lane that is begun first is computed.
         package var slowLanes: [UInt64: Int] = [:]
+        /// Whether workers tell what their lanes take, so that lanes go to faster workers.
+        package var tellsLaneTimes = false
         /// Units of virtual time that a lane takes.
         package var laneUnits = 10...70
         /// What every exchange takes at least.
         package var exchangeTicks = 0
-        /// What fetching a state takes at least.
+        /// What fetching a state takes a worker at least.
         package var stateTicks = 0
         /// Of a coordinator that has died, until it is started again.
         package var coordinatorAbsence = 15
@@ -53,6 +55,8 @@ extension VirtualCluster {
         /// A random worker is told to end in order; another comes.
         case workerLeave
         case workerJoin
+        /// The run stands still by command.
+        case pause(ticks: Int)
         case allWorkersCrash
         case everythingCrash
         case coordinatorCrash
@@ -83,6 +87,8 @@ extension VirtualCluster {
         package var drops = ExchangeTimes.Drops()
         /// Connections that broke because a process died.
         package var lostConnections = 0
+        /// Signs of life that peers have got of workers for the coordinator.
+        package var sightings = 0
         package var coordinatorLives = 0
         package var workerLives = 0
     }

@@ -17,15 +17,16 @@ extension VirtualCluster {
         switch event {
         case .received(.prepare(let generation)):
             worker.heardGeneration = max(worker.heardGeneration, generation)
-        case .received(.acknowledge(let committed, _)):
-            worker.reports.acknowledge(upTo: committed)
+        case .received(.acknowledge(let acknowledgement)):
+            worker.reports.acknowledge(upTo: acknowledgement.committed)
         default: break
         }
     }
 
-    /// A connection of the control plane has broken: here the coordinator will hear of it.
+    /// A connection of the control plane has broken, and the coordinator's socket has seen it.
     func connectionLost(_ worker: WorkerID) {
         trace.note(now, "network", "the connection of worker \(worker.value) is lost")
+        coordinator?.run { [unowned self] in tell(.connectionBroke(worker)) }
     }
 
     private func obey(_ directive: WorkerCore.Directive, _ worker: VirtualWorker) {
@@ -72,6 +73,10 @@ extension VirtualCluster {
             retainSnapshot(step, worker)
         case .forgetSnapshots(let step):
             worker.forgetSnapshots(before: step)
+        case .keepResults(let step):
+            worker.keepResults(after: step)
+        case .probe(let suspect, _):
+            probe(suspect, by: worker)
         case .note(let text):
             trace.note(now, worker.name, text)
         case .end(let reason, let text):

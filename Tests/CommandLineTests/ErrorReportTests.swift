@@ -99,7 +99,7 @@ import Testing
     @Test func everyCommandIsListedAndExplained() {
         let help = AccordCommand.helpMessage()
 
-        #expect(AccordCommand.configuration.subcommands.count == 10)
+        #expect(AccordCommand.configuration.subcommands.count == 13)
         for command in AccordCommand.configuration.subcommands {
             #expect(help.contains("  \(command.configuration.commandName ?? "?") "))
             #expect(!command.configuration.abstract.isEmpty)

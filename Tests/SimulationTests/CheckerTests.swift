@@ -47,11 +47,13 @@ import Testing
         let report = StepReport(
             generation: Generation(2), step: Step(1), skipped: false, attempts: 1, stateHash: [],
             payload: [])
-        let checker = FencingChecker()
+        var checker = FencingChecker()
 
-        #expect(checker.onCommit(report, log, WorkerID(4)) == nil)
         let sentence = "step 1 was committed by a worker that is no member of generation 3"
-        #expect(checker.onCommit(report, log, WorkerID(5)) == sentence)
-        #expect(checker.onCommit(report, log, nil) == sentence)
+        #expect(checker.onCommit(report, log) == sentence)
+        checker.onReport(report, WorkerID(5))
+        #expect(checker.onCommit(report, log) == sentence)
+        checker.onReport(report, WorkerID(4))
+        #expect(checker.onCommit(report, log) == nil)
     }
 }

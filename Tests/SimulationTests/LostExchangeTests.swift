@@ -28,6 +28,7 @@ extension VirtualClusterTests {
     func sumsThatGotLostAreExchangedAgain(_ seed: UInt64) {
         var faults = VirtualCluster.Faults()
         faults.lostExchanges = [8: 3, 24: 1]
+        faults.laneUnits = Self.seenLaneUnits
 
         let cluster = run(seed, faults)
 
@@ -55,8 +56,9 @@ extension VirtualClusterTests {
         #expect(cluster.generationCount == 1)
     }
 
+    /// The run is over before the state has come, and as early as without anybody who fetches one.
     @Test(arguments: seeds)
-    func whoFetchesAStateForLongIsWaitedFor(_ seed: UInt64) {
+    func whoFetchesAStateForLongHoldsUpNobody(_ seed: UInt64) {
         var faults = VirtualCluster.Faults()
         faults.incidents = [.init(30, .workerJoin)]
         faults.stateTicks = 300
@@ -66,6 +68,24 @@ extension VirtualClusterTests {
         // Who asks before the state is encoded asks once more.
         #expect((1...2).contains(cluster.counts.catchUps["fetchState"] ?? 0))
         #expect(stalls(cluster) == [])
+        #expect(cluster.generationCount == 1)
+    }
+
+    /// It gets the state of one step and the results of those after it while the others go on, and
+    /// then nobody has to wait for it.
+    @Test(arguments: seeds)
+    func whoJoinsFollowsTheOthersFirst(_ seed: UInt64) {
+        var faults = VirtualCluster.Faults()
+        faults.incidents = [.init(20, .workerJoin)]
+        faults.laneUnits = Self.seenLaneUnits
+        // The others are some steps ahead when it has come.
+        faults.stateTicks = 10
+
+        let cluster = run(seed, faults)
+
+        #expect(cluster.counts.catchUps["fetchState"] == 1)
+        #expect(cluster.counts.catchUps["fetchReduced", default: 0] >= 1)
+        #expect(cluster.counts.joined == 4)
         #expect(cluster.generationCount == 2)
     }
 

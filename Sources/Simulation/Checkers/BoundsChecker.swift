@@ -3,8 +3,8 @@ import Primitives
 
 /// Nothing grows beyond what the protocol promises.
 struct BoundsChecker {
-    /// One for a joiner, and the next checkpoint while the last one is fetched.
-    private static let snapshotCountMax = 3
+    /// One for a plan, the next checkpoint while the last one is fetched, and what is offered.
+    private static let snapshotCountMax = 4
     /// The one in flight, the next step's, and a second attempt.
     private static let exchangeCountMax = 3
 

@@ -20,14 +20,11 @@ struct Checkers {
     /// A record is about to become durable.
     ///
     /// - Parameter log: everything before it.
-    /// - Parameter reporter: whose message has led to it, if one has.
-    mutating func onRecord(
-        _ record: LogRecord, _ log: CoordinatorLog, reporter: WorkerID?
-    ) -> String? {
+    mutating func onRecord(_ record: LogRecord, _ log: CoordinatorLog) -> String? {
         if let finding = history.onRecord(record, log) { return finding }
         switch record {
         case .committed(let report):
-            return fencing.onCommit(report, log, reporter)
+            return fencing.onCommit(report, log)
                 ?? agreement.onCommit(report) ?? samples.onCommit(report)
         case .masked(let clip, _):
             samples.onMasked(clip)

@@ -35,7 +35,7 @@ struct HistoryChecker {
         case .numericClass:
             guard !hasClass else { return "the numeric class was written twice" }
             hasClass = true
-        case .masked, .event:
+        case .masked, .paused, .event:
             break
         }
         return nil
@@ -68,9 +68,13 @@ struct AnnouncementChecker {
             "a plan of generation \(plan.generation) was announced before it was durable"
         case .clipMasked(let clip) where !log.masked.contains(clip):
             "clip \(clip.clipIndex) of step \(clip.step) was left out before that was durable"
-        case .acknowledge(let committed, let checkpoint)
-        where committed > log.committed || checkpoint > log.checkpoint:
-            "step \(committed) or checkpoint \(checkpoint) was acknowledged before it was durable"
+        case .acknowledge(let acknowledgement)
+        where acknowledgement.committed > log.committed
+            || acknowledgement.checkpoint > log.checkpoint:
+            "step \(acknowledgement.committed) or checkpoint \(acknowledgement.checkpoint) was "
+                + "acknowledged before it was durable"
+        case .follow(_, let committed) where committed > log.committed:
+            "step \(committed) was told to a follower before it was durable"
         default:
             nil
         }

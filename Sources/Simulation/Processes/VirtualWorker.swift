@@ -37,6 +37,10 @@ final class VirtualWorker: VirtualProcess {
     /// What peers may ask for: results of two steps, snapshots of three.
     private(set) var reduced: [Step: (result: ReducedStep, isServable: Bool)] = [:]
     private(set) var snapshots: [Step: [UInt8]] = [:]
+    /// For joiners: the encoded results of all steps since the one whose state is kept.
+    private var history: (start: Step, results: [Step: [UInt8]])?
+    /// What a lane takes on one thread; an old one counts less and less. 0 = none is told of.
+    private(set) var laneMicroseconds: UInt64 = 0
     /// Lanes that were ordered since the accumulator was reset last.
     var ordered: (key: AccumulationKey, lanes: Set<Int>)?
     /// The newest generation that it was told to prepare for.
@@ -78,7 +82,9 @@ final class VirtualWorker: VirtualProcess {
     func keep(snapshot: [UInt8], of step: Step) {
         snapshots[step] = snapshot
         guard !hoardsSnapshots else { return }
-        for old in snapshots.keys.sorted().dropLast(3) { snapshots[old] = nil }
+        // The one that joiners are told of stays until they do not need it any more.
+        let old = snapshots.keys.filter { $0 != history?.start }.sorted()
+        for old in old.dropLast(3) { snapshots[old] = nil }
     }
 
     func forgetSnapshots(before step: Step) {
@@ -86,11 +92,28 @@ final class VirtualWorker: VirtualProcess {
         snapshots = snapshots.filter { $0.key >= step }
     }
 
+    func noteLane(microseconds: Int) {
+        let mean = laneMicroseconds == 0 ? UInt64(microseconds) : laneMicroseconds
+        laneMicroseconds = (7 * mean + UInt64(microseconds)) / 8
+    }
+
+    /// From now on the results of the steps after this one; nil = drop them.
+    func keepResults(after step: Step?) { history = step.map { (start: $0, results: [:]) } }
+
+    /// Copies the result of a step that was applied, if somebody may ask for it.
+    func copyForJoiners(_ step: Step) {
+        guard let history, step.number == history.start.number + UInt64(history.results.count) + 1,
+            history.results.count < WorkerCore.keptResultCountMax
+        else { return }
+        self.history?.results[step] = reduced[step]?.result.encode()
+    }
+
     /// The bytes that a peer or the coordinator asks for; nil = not here.
     func served(_ resource: Resource) -> [UInt8]? {
         switch resource {
         case .state(let step): return snapshots[step]
         case .reduced(let step):
+            if let copied = history?.results[step] { return copied }
             guard let kept = reduced[step], kept.isServable else { return nil }
             return kept.result.encode()
         }
