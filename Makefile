@@ -5,8 +5,8 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test check format bench bench-step bench-all-reduce bench-verify \
-    loss-curves fuzz fuzz-corpus clean
+.PHONY: help setup build demo simulate test check format bench bench-step bench-all-reduce \
+    bench-verify bench-cluster loss-curves fuzz fuzz-corpus clean
 
 # Headers of the C libraries, and the tools that find them. SQLite belongs to the run's ledger.
 PACKAGES := git pkg-config binutils g++ libopenblas-dev libdnnl-dev libzmq3-dev libsqlite3-dev \
@@ -17,6 +17,7 @@ PACKAGES := git pkg-config binutils g++ libopenblas-dev libdnnl-dev libzmq3-dev 
 FLAGS := --configuration release -Xswiftc -enable-testing
 ACCORD := .build/release/accord
 DEMO := build/demo
+SEEDS ?= 1000
 # For the peers of the benchmarks.
 PYTHON ?= python3
 # Of bench-all-reduce, such as: --place machine --ranks 2 --sizes 4096 100000000
@@ -82,6 +83,9 @@ demo: build ## Make clips, train on them with two workers, measure retrieval.
 	    '  configs/demo-without-alignment.yaml     the same run without the contrastive loss' \
 	    '  README.md, docs/architecture.md         several machines; how it works' \
 	    'To train again from the start: rm -r $(DEMO)/run, then make demo.'
+
+simulate: build ## Run SEEDS (1000) histories of a virtual cluster with faults.
+	@$(ACCORD) simulate --seeds $(SEEDS)
 
 # One decoder, or all in turn. A crash leaves its input in build/fuzz; put it into the corpus.
 SECONDS ?= 60
@@ -176,6 +180,11 @@ loss-curves: build ## Draw the losses of exact, f32 and bf16 runs again; five mi
 	fi
 	.build/release/benchmarks loss-curves > build/loss-curves.csv
 	$(PYTHON) Benchmarks/Plots/loss_curves.py build/loss-curves.csv docs/figures/loss-curves.svg
+
+bench-cluster: build ## Measure what kills, freezes, absence, joins and load cost real processes.
+	@swift build $(FLAGS) --product benchmarks
+	.build/release/benchmarks joins
+	python3 Benchmarks/Cluster/cluster.py kills freezes joiner absent chaos oversubscribed
 
 clean: ## Remove everything that was built, synthesised and trained here.
 	@rm -rf .build .build-fuzz build

@@ -111,7 +111,12 @@ let package = Package(
                 "Checkpoints", "WeightFiles", "Objectives", "Training", "PretrainedTowers", grdb,
                 logging,
             ]),
-        floor("Simulation", ["Primitives", "ClusterProtocol"]),
+        floor(
+            "Simulation",
+            [
+                "Primitives", "Hashing", "Tensors", "ClusterProtocol", "Collectives", "Datasets",
+                "Optimizers", "Objectives",
+            ]),
 
         // Floor 8
         .executableTarget(
@@ -119,7 +124,7 @@ let package = Package(
             dependencies: [
                 "Primitives", "Tensors", "Media", "ClusterProtocol", "Datasets", "Checkpoints",
                 "WeightFiles", "Training", "Evaluation", "PretrainedTowers", "ClusterRuntime",
-                "Tokenization", argumentParser, logging,
+                "Simulation", "Tokenization", argumentParser, logging,
             ],
             swiftSettings: strict),
 
@@ -174,7 +179,7 @@ let package = Package(
                 "Datasets", "Optimizers", "Checkpoints", "Models", "Objectives", "Training",
                 "PretrainedTowers", grdb, logging,
             ]),
-        tests(of: "Simulation", ["Primitives", "ClusterProtocol"]),
+        tests(of: "Simulation", ["Primitives", "Hashing", "ClusterProtocol"]),
         .testTarget(
             name: "CommandLineTests", dependencies: ["accord", "Primitives", argumentParser],
             swiftSettings: strict),

@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Measures what failures cost a cluster of real processes on this machine.
 
-    cluster.py kills | freezes | chaos | absent | joiner | oversubscribed   [--count N] [--seconds N]
+    cluster.py kills | freezes | chaos | absent | joiner | oversubscribed  [--count N] [--seconds N]
 
 Needs nothing but Python 3 and `.build/release/accord`; `make bench-cluster` runs all scenarios.
-What is timed is read from the ledger of the run, every two milliseconds, as the coordinator commits.
+What is timed is read from the ledger of the run, every two milliseconds.
 """
 
 import argparse

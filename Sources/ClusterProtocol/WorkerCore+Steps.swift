@@ -105,7 +105,22 @@ extension WorkerCore {
             directives.append(.maskClip(clip))
             return
         }
+        guard clip.step != applied.next || attempt == 1 else {
+            onClipLost(clip, reason)
+            return
+        }
         unreadable[clip] = reason
         send(.clipUnreadable(clip, reason: reason))
+    }
+
+    /// Whoever computed the lane in the first attempt could read the clip, and what it brought
+    /// there decides the scales of the second: with the clip left out now the step would not be the
+    /// one that follows from the log. Somebody else takes the lane.
+    private mutating func onClipLost(_ clip: MaskedClip, _ reason: String) {
+        let text =
+            "the first attempt of step \(clip.step) consumed a clip that this worker cannot read: "
+            + "\(reason); restore the file, then start the worker again"
+        send(.leave(reason: text))
+        end(.dataInvalid, text)
     }
 }

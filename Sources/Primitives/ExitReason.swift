@@ -3,7 +3,7 @@
 /// Why a process ends. The codes are fixed and documented in docs/exit-codes.md.
 package enum ExitReason: Int32, CaseIterable, Sendable {
     case success = 0
-    /// `accord verify` found a broken promise; `accord doctor` found an obstacle.
+    /// `accord verify` or `accord simulate` found a broken promise; `accord doctor` an obstacle.
     case checkFailed = 1
     /// Unknown flag or missing argument.
     case usage = 64

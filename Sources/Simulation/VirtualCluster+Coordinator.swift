@@ -3,53 +3,102 @@ import ClusterProtocol
 import Primitives
 
 extension VirtualCluster {
-    var welcome: Welcome {
+    private var welcome: Welcome {
         Welcome(
-            run: RunID(1), configuration: "", laneCount: Self.laneCount, stepCount: stepCount,
-            checkpointEverySteps: Self.checkpointEverySteps, stateHashEverySteps: 1)
+            run: VirtualDataPlane.run, configuration: "", laneCount: task.laneCount,
+            stepCount: stepCount,
+            checkpointEverySteps: task.configuration.checkpointEverySteps, stateHashEverySteps: 1)
+    }
+
+    func publishGivenState() {
+        let snapshot = reference.initialSnapshot
+        disk.publish(snapshot, .initial, TinyReplica.stateHash(of: snapshot))
     }
 
     func startCoordinator() {
-        coordinatorLife += 1
-        coordinator = CoordinatorCore(
+        let (log, hasEntered) = disk.open()
+        if hasEntered { counts.faults[.checkpointUnrecorded] += 1 }
+        check(checkers.history.onRestart(log, before: self.log, hasEntered: hasEntered))
+        self.log = log
+        counts.coordinatorLives += 1
+        let process = VirtualCoordinator(
             .init(
                 welcome: welcome, dataFingerprint: [7], expectedWorkerCount: expectedWorkerCount,
-                startTimeoutTicks: 300, exchangePatienceTicks: 50,
-                workerCountMax: 64, dataEndpoint: "coordinator"),
-            restoring: log)
-        tickCoordinator(life: coordinatorLife)
+                startTimeoutTicks: 300, exchangePatienceTicks: 50, workerCountMax: 64,
+                dataEndpoint: "coordinator"),
+            log, tickUnits: drawTickUnits())
+        coordinator = process
+        trace.note(
+            now, process.name,
+            "starts at generation \(log.generation), step \(log.committed), "
+                + "checkpoint \(log.checkpoint)")
+        scheduleTick(process) { [unowned self] in tell(.tick) }
     }
 
-    func tickCoordinator(life: Int) {
-        guard life == coordinatorLife, outcome == nil else { return }
-        tell(.tick)
-        after(Self.tick) { [unowned self] in tickCoordinator(life: life) }
+    /// Every clock has its own rate and phase.
+    func drawTickUnits() -> Int {
+        let drift = faults.clockDriftPercent
+        return drift == 0
+            ? Self.tick : Self.tick * (100 - drift + generator.next(below: 2 * drift + 1)) / 100
     }
 
-    func killCoordinator() {
-        guard coordinator != nil, outcome == nil else { return }
-        counts.coordinatorDeaths += 1
+    /// Ticks of a frozen process do not pile up.
+    func scheduleTick(_ process: VirtualProcess, _ tick: @escaping () -> Void) {
+        after(process.tickUnits) { [unowned self] in
+            guard process.isAlive else { return }
+            if !process.isFrozen, !process.isClockStopped { tick() }
+            scheduleTick(process, tick)
+        }
+    }
+
+    /// - Parameter absence: in ticks, until another one is started.
+    func killCoordinator(_ cause: String, absence: Int? = nil) {
+        guard let process = coordinator, outcome == nil else { return }
+        trace.note(now, process.name, "dies: \(cause)")
+        process.die()
         coordinator = nil
-        coordinatorLife += 1
-        after(faults.coordinatorAbsence * Self.tick) { [unowned self] in startCoordinator() }
+        let ticks = isHealed ? min(15, faults.coordinatorAbsence) : faults.coordinatorAbsence
+        after((absence ?? ticks) * Self.tick) { [unowned self] in
+            if coordinator == nil, outcome == nil { startCoordinator() }
+        }
     }
 
     /// Whoever gives the command hears that no coordinator runs, and repeats it.
     func resume() {
         guard outcome == nil else { return }
-        if coordinator != nil { return tell(.resumeRequested) }
+        if let process = coordinator, !process.isFrozen { return tell(.resumeRequested) }
         after(10 * Self.tick) { [unowned self] in resume() }
     }
 
-    func publish(_ step: Step, _ hash: [UInt8], _ endpoint: String) {
-        let life = coordinatorLife
-        after(50 + generator.next(below: 300)) { [unowned self] in
-            guard life == coordinatorLife else { return }
-            let source = workers.values.first { $0.endpoint == endpoint }
-            if let source, source.snapshots[step] == hash {
-                tell(.checkpointPublished(step: step, stateHash: hash))
-            } else {
-                tell(.checkpointFailed(step: step, reason: "nobody answers"))
+    // MARK: - Checkpoints
+
+    func fetchCheckpoint(_ step: Step, _ stateHash: [UInt8], _ endpoint: String) {
+        guard let process = coordinator else { return }
+        fetch(.state(step), from: endpoint, for: process) { [unowned self] snapshot in
+            guard let snapshot else {
+                return tell(.checkpointFailed(step: step, reason: "nobody answers"))
+            }
+            if TinyReplica.stateHash(of: snapshot) != stateHash {
+                return fail("the snapshot of step \(step) is not what \(endpoint) told of it")
+            }
+            publish(snapshot, step, stateHash, process)
+        }
+    }
+
+    /// Published first, told of later: a crash may come between the two.
+    private func publish(
+        _ snapshot: [UInt8], _ step: Step, _ stateHash: [UInt8], _ process: VirtualCoordinator
+    ) {
+        if checkpointFailuresLeft > 0 || now < disk.fullUntil {
+            checkpointFailuresLeft = max(0, checkpointFailuresLeft - 1)
+            counts.faults[.checkpointFailed] += 1
+            return tell(.checkpointFailed(step: step, reason: "no space is left"))
+        }
+        after(20, of: process) { [unowned self] in
+            disk.publish(snapshot, step, stateHash)
+            trace.note(now, process.name, "has published checkpoint \(step)")
+            after(1 + generator.next(below: 60), of: process) { [unowned self] in
+                tell(.checkpointPublished(step: step, stateHash: stateHash))
             }
         }
     }

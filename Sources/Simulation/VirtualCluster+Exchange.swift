@@ -1,93 +1,133 @@
 // SPDX-License-Identifier: Apache-2.0
 import ClusterProtocol
+import Collectives
 import Primitives
 
 extension VirtualCluster {
-    static func scales(of step: Step) -> [UInt8] { [UInt8(truncatingIfNeeded: step.number)] }
-
-    func startExchange(_ key: Exchange.Key, _ worker: VirtualWorker) {
-        guard let plan = worker.plan, plan.generation == key.generation else {
-            return fail("an exchange of \(key.generation) without its plan")
-        }
-        worker.exchange = key
-        var exchange = exchanges[key] ?? Exchange()
-        exchange.lanes[worker.rank] = worker.accumulator?.lanes ?? []
-        exchanges[key] = exchange
-        guard exchange.lanes.count == plan.members.count else { return }
-        let all = exchange.lanes.values.flatMap(\.self).sorted()
-        if all != Array(0..<Self.laneCount) { return fail("step \(key.step): lanes \(all)") }
-        guard !isLost(key) else { return }
-        for member in plan.members { complete(key, member.worker) }
+    func makeDataPlane(_ worker: VirtualWorker) -> VirtualDataPlane {
+        let dataPlane = VirtualDataPlane(
+            task, worker.memory,
+            .init(
+                now: { [unowned self] in now },
+                send: { [unowned self, unowned worker] wire, endpoint in
+                    send(wire, from: worker, to: endpoint)
+                },
+                onAccepted: { [unowned self, unowned worker] frame, generation in
+                    onAccepted(frame, generation, worker)
+                },
+                onCompleted: { [unowned self, unowned worker] in complete($0, worker) },
+                onFailed: { [unowned self, unowned worker] in fail("\(worker.name): \($0)") }))
+        dataPlane.takesOldFrames = defect == .takesOldFrames
+        return dataPlane
     }
 
-    func isLost(_ key: Exchange.Key) -> Bool {
-        let lost = lostExchanges.count { $0.step == key.step }
-        guard lost < faults.lostExchanges[key.step.number, default: 0] else { return false }
-        lostExchanges.insert(key)
-        counts.lostExchanges += 1
-        return true
+    private func onAccepted(
+        _ frame: ExchangeFrame, _ generation: Generation, _ worker: VirtualWorker
+    ) {
+        check(
+            checkers.fencing.onFrame(
+                frame.key.generation, member: generation, heard: worker.heardGeneration,
+                worker.name))
+        let exchangeCount = worker.dataPlane?.membership?.exchangeCount ?? 0
+        check(checkers.bounds.onExchanges(exchangeCount, worker.name))
     }
 
-    func complete(_ key: Exchange.Key, _ id: WorkerID) {
-        guard let worker = workers[id] else { return }
-        if generator.next(below: 1000) < faults.lostResultsPerMille {
-            counts.lostResults += 1
-            return
-        }
-        later(worker, 120, ticks: faults.exchangeTicks) { [unowned self] worker in
-            guard worker.exchange == key else { return }
-            worker.exchange = nil
-            let repeats = key.attempt == 1 && faults.secondAttempts.contains(key.step.number)
-            if repeats { counts.secondAttempts += 1 }
-            let outcome: WorkerCore.ExchangeOutcome =
-                repeats
-                ? .secondAttempt(scales: Self.scales(of: key.step)) : .complete(skipped: false)
+    private func complete(_ completion: VirtualMembership.Completion, _ worker: VirtualWorker) {
+        let key = completion.key
+        let outcome = decide(completion.reduced, worker)
+        // The thread of the data plane posts it; the worker hears it a moment later.
+        later(worker, 3) { [unowned self] in
             tell(
-                id,
-                .exchangeFinished(key.generation, step: key.step, attempt: key.attempt, outcome))
+                worker,
+                .exchangeFinished(
+                    key.generation, step: key.accumulation.step,
+                    attempt: key.accumulation.attempt, outcome))
         }
     }
+
+    private func decide(
+        _ reduced: ReducedStep, _ worker: VirtualWorker
+    ) -> WorkerCore.ExchangeOutcome {
+        let decision = task.rule.decide(
+            scales: reduced.scales, maxima: reduced.maxima, attempt: reduced.attempt)
+        switch decision {
+        case .commit, .skip:
+            worker.keep(reduced, isServable: (worker.plan?.members.count ?? 1) > 1)
+            if decision == .skip { counts.faults[.gradientNotFinite] += 1 }
+            return .complete(skipped: decision == .skip)
+        case .secondAttempt(let scales):
+            counts.secondAttempts += 1
+            if task.configuration.outlierSteps.contains(reduced.step.number) {
+                counts.faults[.gradientOutlier] += 1
+            }
+            return .secondAttempt(scales: scales)
+        case .impure(let tensor):
+            return .impossible(reason: "tensor \(tensor) of step \(reduced.step) does not fit")
+        }
+    }
+
+    // MARK: - Catching up
 
     func catchUp(_ choice: CatchUp, to step: Step, _ worker: VirtualWorker) {
         counts.catchUps["\(choice)".prefix { $0 != "(" }.description, default: 0] += 1
-        let id = worker.id
-        let fetchesState = if case .fetchState = choice { true } else { false }
-        later(worker, 400, ticks: fetchesState ? faults.stateTicks : 0) { [unowned self] worker in
-            switch choice {
-            case .none, .initialState:
-                if log.hasGivenState { return fail("worker \(id) starts from the seed") }
-                worker.install(state: VirtualWorker.initialState, step: .initial)
-            case .fetchReduced(let peers):
-                let isServed = peers.contains { source($0.endpoint)?.serves(step) == true }
-                guard isServed, worker.applied.next == step else {
-                    return tell(
-                        id, .catchUpFailed(reason: "\(peers.map(\.endpoint)) do not serve \(step)"))
-                }
-                worker.apply(step)
-            case .fetchState(let peers):
-                let states = peers.lazy.compactMap { self.state(of: step, at: $0.endpoint) }
-                guard let hash = states.first
-                else {
-                    return tell(
-                        id, .catchUpFailed(reason: "\(peers.map(\.endpoint)) do not serve \(step)"))
-                }
-                worker.install(state: VirtualWorker.state(hash), step: step)
-                return tell(id, .caughtUp(step, stateHash: hash))
+        switch choice {
+        case .none, .initialState:
+            if disk.hasGivenState { return fail("\(worker.name) starts from the seed") }
+            later(worker, 100) { [unowned self] in
+                tell(worker, .caughtUp(worker.replica.applied, stateHash: []))
             }
-            tell(id, .caughtUp(step, stateHash: []))
+        case .fetchReduced(let peers):
+            fetch(.reduced(step), peers, worker) { worker, bytes throws(MalformedBytes) in
+                let reduced = try ReducedStep(decoding: bytes)
+                worker.keep(reduced, isServable: true)
+                _ = try worker.replica.apply(reduced)
+                worker.copyForJoiners(step)
+                return []
+            }
+        case .fetchState(let peers):
+            fetch(.state(step), peers, worker) { worker, bytes throws(MalformedBytes) in
+                try worker.replica.restore(bytes)
+                return worker.replica.stateHash()
+            }
         }
     }
 
-    private func state(of step: Step, at endpoint: String) -> [UInt8]? {
-        endpoint == "coordinator" ? publishedHash(of: step) : source(endpoint)?.snapshots[step]
+    /// The fetch in flight is not needed any more: within a moment it is told as failed.
+    func cancelFetch(_ worker: VirtualWorker) {
+        guard worker.fetching != nil else { return }
+        worker.fetching = nil
+        later(worker, 10) { [unowned self] in
+            tell(worker, .catchUpFailed(reason: "not needed any more"))
+        }
     }
 
-    func publishedHash(of step: Step) -> [UInt8]? {
-        guard step == .initial else { return log.stateHashes[step] }
-        return log.hasGivenState ? VirtualWorker.hash(VirtualWorker.initialState) : nil
-    }
-
-    func source(_ endpoint: String) -> VirtualWorker? {
-        workers.values.first { $0.endpoint == endpoint }
+    private func fetch(
+        _ resource: Resource, _ peers: [PeerAddress], _ worker: VirtualWorker,
+        _ install: @escaping (VirtualWorker, [UInt8]) throws(MalformedBytes) -> [UInt8]
+    ) {
+        worker.fetchCount += 1
+        let number = worker.fetchCount
+        worker.fetching = number
+        trace.note(
+            now, worker.name,
+            "fetches \(resource) from \(peers.map(\.endpoint).joined(separator: ", "))")
+        guard !peers.isEmpty else { return }
+        // Pieces come from all of them; here the whole comes from any one.
+        let endpoint = peers[generator.next(below: peers.count)].endpoint
+        fetch(resource, from: endpoint, for: worker) { [unowned self] bytes in
+            guard worker.fetching == number else { return }
+            worker.fetching = nil
+            guard let bytes else {
+                return tell(worker, .catchUpFailed(reason: "\(endpoint) does not serve it"))
+            }
+            later(worker, 100) { [unowned self] in
+                do throws(MalformedBytes) {
+                    let hash = try install(worker, bytes)
+                    tell(worker, .caughtUp(worker.replica.applied, stateHash: hash))
+                } catch {
+                    fail("\(worker.name) has fetched what it cannot use: \(error)")
+                }
+            }
+        }
     }
 }

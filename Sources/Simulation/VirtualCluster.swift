@@ -2,17 +2,19 @@
 import ClusterProtocol
 import Primitives
 
-/// A coordinator, workers and a network in one thread and one virtual time; one seed is one run.
+/// A coordinator, workers, a network and a disk in one thread and one virtual time; one seed is one
+/// run.
 ///
-/// The cores are the real ones. Shells are replaced by the least that keeps their promises: a lane
-/// takes a while, an exchange ends when every member has brought its lanes, a state is one number.
+/// The cores are the real ones, and so is everything between a gradient and a state hash. Shells
+/// are replaced by what keeps their promises.
 package final class VirtualCluster {
     package static let laneCount = 8
-    static let checkpointEverySteps: UInt64 = 5
-    /// Units of virtual time per tick of either side.
+    package static let checkpointEverySteps: UInt64 = 5
+    /// Units of virtual time per tick: thousandths of a second.
     static let tick = 100
 
-    package let stepCount: UInt64
+    /// One worker that leaves out what the log says.
+    package internal(set) var reference: OneWorkerRun
     package let faults: Faults
     package internal(set) var counts = Counts()
     package internal(set) var outcome: (ExitReason, String)?
@@ -24,53 +26,59 @@ package final class VirtualCluster {
     package var generationCount: UInt64 { log.generation.number }
     /// The first promise that was broken, if any.
     package internal(set) var violation: String?
+    /// In units of virtual time.
+    package internal(set) var now = 0
 
+    let task: TinyTask
+    let expectedWorkerCount: Int
+    let defect: Defect?
+    let trace: Trace
     var generator: SeededGenerator
-    var now = 0
+    var network: VirtualNetwork
     var agenda = Agenda()
-    var coordinator: CoordinatorCore?
-    var coordinatorLife = 0
+    var disk: VirtualDisk
+    /// The fold of the records on the disk.
     var log = CoordinatorLog()
+    /// Nil while there is none.
+    var coordinator: VirtualCoordinator?
     var workers: [WorkerID: VirtualWorker] = [:]
     var workerCount = 0
-    var exchanges: [Exchange.Key: Exchange] = [:]
-    var lostExchanges: Set<Exchange.Key> = []
-    let expectedWorkerCount: Int
+    var isHealed = false
+    var checkpointFailuresLeft = 0
+    var lostExchanges: Set<LostExchange> = []
+    /// Somebody has copied the clips that some workers could not read.
+    var areClipsRestored = false
+    var slowedSteps: Set<UInt64> = []
+    var checkers: Checkers
 
     /// - Parameter hasGivenState: the state of step 0 is the coordinator's, not the seed's.
-    package init(
-        seed: UInt64, workerCount: Int, stepCount: UInt64, faults: Faults = Faults(),
-        hasGivenState: Bool = false
-    ) {
+    /// - Parameter defect: planted by a test, to see a checker fail.
+    package init(_ scenario: Scenario, defect: Defect? = nil, reader: ((String) -> Void)? = nil) {
+        let seed = scenario.seed
+        task = TinyTask(scenario.task)
+        reference = OneWorkerRun.of(scenario.task.leavingOut([]))
+        faults = scenario.faults
+        expectedWorkerCount = scenario.workerCount
+        self.defect = defect
+        trace = Trace(reader: reader)
         generator = SeededGenerator(seed: seed, purpose: .testing)
-        log.hasGivenState = hasGivenState
-        self.stepCount = stepCount
-        self.faults = faults
-        expectedWorkerCount = workerCount
+        network = VirtualNetwork(SeededGenerator(seed: seed, purpose: .testing, [2]))
+        network.control = faults.control
+        network.data = faults.data
+        disk = VirtualDisk(hasGivenState: scenario.hasGivenState)
+        checkers = Checkers(reference)
+        if scenario.hasGivenState { publishGivenState() }
         startCoordinator()
-        for _ in 0..<workerCount { startWorker() }
-        for moment in faults.workerDeaths {
-            agenda.add(moment * Self.tick) { [unowned self] in killRandomWorker() }
+        for _ in 0..<scenario.workerCount { startWorker() }
+        for incident in faults.incidents {
+            agenda.add(incident.tick * Self.tick) { [unowned self] in happen(incident.fault) }
         }
-        for moment in faults.lateWorkers {
-            agenda.add(moment * Self.tick) { [unowned self] in
-                if outcome == nil { startWorker() }
-            }
-        }
-        for moment in faults.retirements {
-            agenda.add(moment * Self.tick) { [unowned self] in retireRandomWorker() }
-        }
-        for (moment, ticks) in faults.pauses {
-            agenda.add(moment * Self.tick) { [unowned self] in
-                counts.pauses += 1
-                tell(.pauseRequested)
-            }
-            agenda.add((moment + ticks) * Self.tick) { [unowned self] in resume() }
-        }
-        for moment in faults.coordinatorDeaths {
-            agenda.add(moment * Self.tick) { [unowned self] in killCoordinator() }
+        if let tick = faults.healTick {
+            agenda.add(tick * Self.tick) { [unowned self] in heal() }
         }
     }
+
+    package var stepCount: UInt64 { task.configuration.stepCount }
 
     /// Runs until everybody has ended.
     package func run(ticksMax: Int = 20_000) {
@@ -78,19 +86,45 @@ package final class VirtualCluster {
             now = time
             action()
             if violation != nil { return }
-            if outcome != nil, workers.isEmpty { return }
+            if outcome != nil, workers.isEmpty { return conclude() }
         }
-        violation =
-            violation ?? "not finished after \(ticksMax) ticks at step "
-            + "\(coordinator?.committed ?? log.committed); "
-            + "\(coordinator?.snapshot.waitingFor ?? [])"
+        fail(
+            "not finished after \(ticksMax) ticks at step \(log.committed); "
+                + "\(coordinator?.core.snapshot.waitingFor ?? ["there is no coordinator"])")
     }
 
-    func after(_ delay: Int, _ action: @escaping () -> Void) {
-        agenda.add(now + delay, action)
+    private func conclude() {
+        if outcome?.0 == .success { check(checkers.onEnd()) }
     }
 
-    func chance(_ percent: Int) -> Bool { generator.next(below: 100) < percent }
+    /// An action that needs no process.
+    func after(_ delay: Int, _ action: @escaping () -> Void) { agenda.add(now + delay, action) }
 
-    func fail(_ text: String) { violation = violation ?? text }
+    /// An action of a process: later if it is frozen, never if it is dead.
+    func after(_ delay: Int, of process: VirtualProcess, _ action: @escaping () -> Void) {
+        agenda.add(now + delay) { process.run(action) }
+    }
+
+    func fail(_ text: String) {
+        guard violation == nil else { return }
+        violation = text
+        trace.note(now, "checker", text)
+    }
+
+    func check(_ finding: String?) { if let finding { fail(finding) } }
+}
+
+/// Everything that one run needs to know.
+package struct Scenario {
+    package var seed: UInt64
+    package var workerCount: Int
+    package var task = TinyTask.Configuration()
+    package var faults = VirtualCluster.Faults()
+    /// The state of step 0 is the coordinator's, not the seed's.
+    package var hasGivenState = false
+
+    package init(seed: UInt64, workerCount: Int) {
+        self.seed = seed
+        self.workerCount = workerCount
+    }
 }

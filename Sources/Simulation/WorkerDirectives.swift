@@ -1,69 +1,118 @@
 // SPDX-License-Identifier: Apache-2.0
 import ClusterProtocol
+import Collectives
 import Primitives
 
 extension VirtualCluster {
-    func obey(_ directive: WorkerCore.Directive, _ worker: VirtualWorker) {
-        let id = worker.id
+    func tell(_ worker: VirtualWorker, _ event: WorkerCore.Event) {
+        guard worker.isAlive else { return }
+        note(event, worker)
+        for directive in worker.core.handle(event) where worker.isAlive {
+            obey(directive, worker)
+        }
+    }
+
+    /// What checkers must know of what a worker was told.
+    private func note(_ event: WorkerCore.Event, _ worker: VirtualWorker) {
+        switch event {
+        case .received(.prepare(let generation)):
+            worker.heardGeneration = max(worker.heardGeneration, generation)
+        case .received(.acknowledge(let acknowledgement)):
+            worker.reports.acknowledge(upTo: acknowledgement.committed)
+        default: break
+        }
+    }
+
+    /// A connection of the control plane has broken, and the coordinator's socket has seen it.
+    func connectionLost(_ worker: WorkerID) {
+        trace.note(now, "network", "the connection of worker \(worker.value) is lost")
+        coordinator?.run { [unowned self] in tell(.connectionBroke(worker)) }
+    }
+
+    private func obey(_ directive: WorkerCore.Directive, _ worker: VirtualWorker) {
         switch directive {
         case .send(let message):
-            deliver(message, from: id)
+            if case .stepApplied(let report) = message {
+                check(worker.reports.onSend(report.step, worker.name))
+            }
+            deliver(message, from: worker)
         case .prepareEnvironment:
-            counts.joined += 1
-            later(worker, 300) { [unowned self] in
-                tell(
-                    id,
-                    .environmentReady(
-                        dataFingerprint: [7], dataEndpoint: $0.endpoint, machine: nil))
-            }
+            prepareEnvironment(worker)
         case .maskClip(let clip):
-            worker.masked.insert(clip)
+            worker.lanes.mask(clip)
             // Later, as a lane thread would: the directives of one event are obeyed first.
-            for lane in worker.waiting.removeValue(forKey: clip) ?? [] {
-                later(worker, 1) { [unowned self] in finish(lane, $0) }
-            }
+            later(worker, 1) { [unowned self] in computeLanes(worker) }
         case .connectPeers(let plan, let rank):
             worker.plan = plan
             worker.rank = rank
+            worker.dataPlane?.configure(plan, rank: rank)
         case .abandonExchange:
-            worker.exchange = nil
+            cancelFetch(worker)
+            worker.dataPlane?.abandon()
         case .catchUp(let choice, let step):
+            worker.lanes.forgetWaiting()
+            worker.ordered = nil
             catchUp(choice, to: step, worker)
         case .resetAccumulator(let step, let attempt, let scales):
-            if attempt == 2, scales != Self.scales(of: step) { fail("other scales") }
-            worker.accumulator = .init(step: step, attempt: attempt)
-            worker.waiting = [:]
+            worker.lanes.forgetWaiting()
+            let key = AccumulationKey(step: step, attempt: attempt)
+            worker.ordered = (key, [])
+            worker.accumulator.reset(
+                for: key, scales: scales.isEmpty ? worker.replica.scales : scales)
         case .computeLanes(let step, let attempt, let lanes):
-            for lane in lanes { compute(.init(step: step, attempt: attempt, lane: lane), worker) }
+            order(lanes, AccumulationKey(step: step, attempt: attempt), worker)
         case .startExchange(let generation, let step, let attempt):
-            startExchange(.init(generation: generation, step: step, attempt: attempt), worker)
-        case .apply(let step, _):
-            later(worker, 80) { [unowned self] worker in
-                worker.apply(step)
-                tell(id, .applied(step, stateHash: worker.hash, payload: []))
-            }
+            worker.dataPlane?.start(
+                ExchangeKey(
+                    generation: generation,
+                    accumulation: AccumulationKey(step: step, attempt: attempt)),
+                worker.accumulator.contribution())
+        case .apply(let step, let computesHash):
+            apply(step, computesHash, worker)
         case .retainSnapshot(let step):
-            let hash = worker.hash
-            worker.snapshots[step] = hash
-            counts.snapshotsMax = max(counts.snapshotsMax, worker.snapshots.count)
-            tell(id, .snapshotRetained(step: step, stateHash: hash))
+            retainSnapshot(step, worker)
         case .forgetSnapshots(let step):
-            worker.snapshots = worker.snapshots.filter { $0.key >= step }
+            worker.forgetSnapshots(before: step)
         case .keepResults(let step):
-            worker.historyStart = step
+            worker.keepResults(after: step)
         case .probe(let suspect, _):
             probe(suspect, by: worker)
-        case .note, .admitGuests:
+        case .note(let text):
+            trace.note(now, worker.name, text)
+        case .admitGuests:
             break
         case .end(let reason, let text):
-            workerOutcomes.append((reason, text))
-            workers[id] = nil
-            // The process comes back as a new worker.
-            if reason == .evicted {
-                after(5 * Self.tick) { [unowned self] in
-                    if outcome == nil { startWorker() }
-                }
-            }
+            end(worker, reason, text)
         }
+    }
+
+    private func prepareEnvironment(_ worker: VirtualWorker) {
+        counts.joined += 1
+        later(worker, 300) { [unowned self] in
+            worker.dataPlane = makeDataPlane(worker)
+            tell(
+                worker,
+                .environmentReady(
+                    dataFingerprint: [7], dataEndpoint: worker.endpoint, machine: nil))
+        }
+    }
+
+    private func order(_ lanes: [Int], _ key: AccumulationKey, _ worker: VirtualWorker) {
+        guard let plan = worker.plan else { return fail("\(worker.name) computes without a plan") }
+        var lanes = lanes
+        if defect == .takesForeignLanes { lanes = Array(0..<task.laneCount) }
+        let peers = plan.members.compactMap { workers[$0.worker] }
+        check(checkers.reexecution.onOrder(lanes, key, by: worker, peers))
+        trace.note(
+            now, worker.name,
+            "computes \(lanes.count) lanes of step \(key.step), attempt \(key.attempt)")
+        worker.ordered = (key, (worker.ordered?.lanes ?? []).union(lanes))
+        let expectation = worker.accumulator.expect(
+            laneCount: plan.lanes(of: worker.rank, at: key.step).count)
+        worker.dataPlane?.open(
+            ExchangeKey(generation: plan.generation, accumulation: key), expectation)
+        worker.dataPlane?.finish(worker.drainFinals())
+        worker.lanes.add(lanes, key)
+        computeLanes(worker)
     }
 }

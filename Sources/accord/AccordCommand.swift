@@ -25,6 +25,7 @@ struct AccordCommand: ParsableCommand {
             WorkerCommand.self, StatusCommand.self, WhyCommand.self, PauseCommand.self,
             ResumeCommand.self, VerifyCommand.self, EvaluateCommand.self,
             EncodeCommand.self, ExportCommand.self, KeygenCommand.self,
+            SimulateCommand.self,
         ])
 
     static func main() {

@@ -40,7 +40,10 @@ import Testing
         ["synthesize", "--clips", "9", "--out", "o"],
         ["coordinator", "--config", "c", "--run", "r", "--listen", "127.0.0.1:7077"],
         ["worker", "--coordinator", "tcp://h:1", "--give-up-after", "0"],
-        ["worker", "--coordinator", "tcp://h:1", "--threads", "4097"], ["train"],
+        ["worker", "--coordinator", "tcp://h:1", "--threads", "4097"], ["train"], ["simulate"],
+        ["simulate", "--seeds", "1", "--seed", "1"], ["simulate", "--seeds", "0"],
+        ["simulate", "--seeds", "1", "--from", "18446744073709551615"],
+        ["simulate", "--seed", "1", "--threads", "0"],
     ])
     func wrongArgumentsEndWithTheCodeForUsage(_ arguments: [String]) throws {
         let report = try report(arguments)
