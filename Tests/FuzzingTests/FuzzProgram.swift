@@ -5,7 +5,7 @@ import Foundation
 /// `make fuzz`: libFuzzer with one decoder, which DECODER names.
 @main
 struct FuzzProgram {
-    // nonisolated(unsafe): set before libFuzzer starts, used on its only thread.
+    // Sendable: set before libFuzzer starts, used on its only thread.
     nonisolated(unsafe) static var run: FuzzedRun?
 
     static func main() throws {
