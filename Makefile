@@ -5,7 +5,8 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test check format bench bench-step bench-all-reduce loss-curves clean
+.PHONY: help setup build demo test check format bench bench-step bench-all-reduce bench-bank \
+    loss-curves experiment-bank clean
 
 # Headers of the C libraries, and the tools that find them. SQLite belongs to the run's ledger.
 PACKAGES := git pkg-config binutils g++ libopenblas-dev libdnnl-dev libzmq3-dev libsqlite3-dev \
@@ -148,6 +149,23 @@ loss-curves: build ## Draw the losses of exact, f32 and bf16 runs again; five mi
 	fi
 	.build/release/benchmarks loss-curves > build/loss-curves.csv
 	$(PYTHON) Benchmarks/Plots/loss_curves.py build/loss-curves.csv docs/figures/loss-curves.svg
+
+bench-bank: setup ## Measure what three banks of 65,536 keys cost a step of base.
+	@swift build $(FLAGS) --product benchmarks
+	.build/release/benchmarks step --size base --precision bf16 --rows 2 --text 128 \
+	    --bank 65536 --views 3 --compare-bank
+
+# Of experiment-bank: seeds, and configurations of configs/experiments/bank by name, else all.
+SEEDS ?= 3
+ONLY ?=
+
+experiment-bank: build ## Train with and without memory banks; hours, may be ended and repeated.
+	@if [[ ! -f $(DEMO)/clips/vocab.txt ]]; then
+	    $(ACCORD) synthesize --clips 1400 --out $(DEMO)/clips
+	fi
+	$(PYTHON) Benchmarks/Experiments/memory_bank.py --accord $(ACCORD) --seeds $(SEEDS) \
+	    --configs configs/experiments/bank --out build/experiments/bank $(if $(ONLY),--only $(ONLY))
+	$(PYTHON) Benchmarks/Plots/memory_bank.py build/experiments/bank docs/figures/memory-bank.svg
 
 clean: ## Remove everything that was built, synthesised and trained here.
 	@rm -rf .build build
