@@ -107,6 +107,7 @@ let package = Package(
                 "Checkpoints", "WeightFiles", "Objectives", "Training", "PretrainedTowers", grdb,
                 logging,
             ]),
+        floor("Simulation", ["Primitives", "ClusterProtocol"]),
 
         // Floor 8
         .executableTarget(
@@ -172,6 +173,7 @@ let package = Package(
                 "Datasets", "Optimizers", "Checkpoints", "Models", "Objectives", "Training",
                 "PretrainedTowers", grdb, logging,
             ]),
+        tests(of: "Simulation", ["Primitives", "ClusterProtocol"]),
         .testTarget(
             name: "CommandLineTests", dependencies: ["accord", "Primitives", argumentParser],
             swiftSettings: strict),

@@ -11,7 +11,7 @@ struct BenchmarkCommand: ParsableCommand {
         abstract: "Measure parts of Accord beside the limits of this machine.",
         subcommands: [
             StepCommand.self, AllReduceCommand.self, AllReduceRankCommand.self,
-            LossCurvesCommand.self,
+            LossCurvesCommand.self, JoinsCommand.self,
         ])
 }
 

@@ -13,6 +13,9 @@ package struct ClusterSnapshot: Codable, Equatable, Sendable {
         package var activity: String
         package var silentTicks: UInt64
         package var exchangeTimes: ExchangeTimes
+        /// What a lane takes on one of its threads; 0 = not known yet.
+        package var laneMicroseconds: UInt64
+        package var laneCount: Int
     }
 
     package var generation: UInt64
@@ -20,8 +23,12 @@ package struct ClusterSnapshot: Codable, Equatable, Sendable {
     package var committedStep: UInt64
     package var checkpointStep: UInt64
     package var members: [MemberState]
+    /// Workers on their way in, a sentence each.
+    package var joiners: [String]
     package var maskedClipCount: Int
     package var evictionCount: Int
+    /// Workers among them whose state was not that of the others.
+    package var divergenceCount: Int
     /// Exchanges that were begun again since this coordinator started.
     package var stalledExchangeCount: Int
     /// One sentence each: who is waited for, and for what. Empty while training runs.

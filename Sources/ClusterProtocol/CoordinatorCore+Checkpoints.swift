@@ -3,7 +3,11 @@ import Primitives
 
 extension CoordinatorCore {
     mutating func onSnapshotReady(_ snapshot: PendingSnapshot) {
-        guard snapshot.step > checkpoint, !snapshots.contains(snapshot) else { return }
+        noteKept(snapshot)
+        // One that is kept for a joiner alone does not become a checkpoint.
+        guard configuration.welcome.isSnapshotStep(snapshot.step) || snapshot.step == heldStep,
+            snapshot.step > checkpoint, !snapshots.contains(snapshot)
+        else { return }
         snapshots.append(snapshot)
     }
 
@@ -13,15 +17,13 @@ extension CoordinatorCore {
         guard fetching == nil else { return }
         let ready = snapshots.filter { $0.step <= committed }
         guard let next = ready.max(by: { $0.step < $1.step }) else { return }
-        guard let member = members.first(where: { $0.member.worker == next.worker }) else {
-            snapshots.removeAll { $0 == next }
-            return
-        }
         snapshots.removeAll { $0 == next }
+        guard let index = members.position(of: next.worker) else { return }
         fetching = next
         directives.append(
             .fetchSnapshot(
-                step: next.step, stateHash: next.stateHash, endpoint: member.member.dataEndpoint))
+                step: next.step, stateHash: next.stateHash,
+                endpoint: members[index].member.dataEndpoint))
     }
 
     mutating func onCheckpointPublished(_ step: Step, _ stateHash: [UInt8]) {
@@ -30,8 +32,7 @@ extension CoordinatorCore {
         guard step > checkpoint else { return }
         checkpoint = step
         directives.append(.persist(.checkpoint(step: step, stateHash: stateHash)))
-        // Hashes that no re-execution can need any more.
-        stateHashes = stateHashes.filter { $0.key > step }
+        votes.forget(through: step)
     }
 
     /// The worker says again every second which snapshot it keeps, so a failure is tried again,

@@ -5,19 +5,19 @@ extension CoordinatorCore {
     mutating func onJoin(_ member: Member, version: UInt16, numericClass: String) {
         let worker = member.worker
         if let refusal = refusal(member, version, numericClass) {
-            directives.append(.send(worker, .rejected(reason: refusal)))
+            send(.rejected(reason: refusal), to: worker)
             return
         }
         if !isKnown(worker) {
             candidates.append(
-                Candidate(member: member, lastHeardTick: now, numericClass: numericClass))
+                Candidate(
+                    member: member, liveness: Liveness(at: now), numericClass: numericClass))
         }
-        directives.append(.send(worker, .welcome(configuration.welcome)))
+        send(.welcome(configuration.welcome), to: worker)
     }
 
     private func isKnown(_ worker: WorkerID) -> Bool {
-        candidates.contains { $0.member.worker == worker }
-            || members.contains { $0.member.worker == worker }
+        candidates.position(of: worker) != nil || members.position(of: worker) != nil
     }
 
     private func refusal(
@@ -41,7 +41,7 @@ extension CoordinatorCore {
     }
 
     mutating func onCandidateMessage(_ message: WorkerMessage, _ index: Int) {
-        let worker = candidates[index].member.worker
+        let worker = candidates[index].worker
         switch message {
         case .enter(let fingerprint, let endpoint, let machine)
         where fingerprint == configuration.dataFingerprint:
@@ -49,13 +49,17 @@ extension CoordinatorCore {
             candidates[index].member.machine = machine
             candidates[index].hasEntered = true
             firstEntryTick = firstEntryTick ?? now
+            onEnteredAgain(index)
         case .enter:
-            candidates.remove(at: index)
+            _ = candidates.remove(at: index)
             let reason =
                 "its data set differs from the coordinator's: other clips, texts or file sizes"
-            directives.append(.send(worker, .rejected(reason: reason)))
+            send(.rejected(reason: reason), to: worker)
+        case .heartbeat(let heartbeat):
+            candidates[index].activity = heartbeat.activity
+            candidates[index].applied = heartbeat.applied
         case .leave:
-            candidates.remove(at: index)
+            _ = candidates.remove(at: index)
         default:
             break
         }
@@ -63,37 +67,51 @@ extension CoordinatorCore {
 
     /// Candidates become members at a tick, so that those of one moment come in together.
     mutating func admitCandidates() {
-        let entered = candidates.filter(\.hasEntered)
-        guard !entered.isEmpty else { return }
+        guard mayAdmit else { return }
+        // A state that nobody has learnt anything yet is made or fetched by all at once.
+        let mustFollow = !members.isEmpty && committed > .initial
+        let ready =
+            mustFollow
+            ? followersInReach() : Set(candidates.filter(\.hasEntered).map(\.worker))
+        tendOffering()
+        guard !ready.isEmpty else { return }
+        let admitted = candidates.removeAll { ready.contains($0.worker) }
+        if numericClass == nil {
+            numericClass = admitted[0].numericClass
+            directives.append(.persist(.numericClass(admitted[0].numericClass)))
+        }
+        members.append(contentsOf: admitted.map { MemberState(member: $0.member, tick: now) })
+        startGeneration("\(admitted.count) joined")
+    }
+
+    private var mayAdmit: Bool {
+        let enteredCount = candidates.count(where: \.hasEntered)
         switch phase {
         case .gathering:
             let waited = firstEntryTick.map { now - $0 } ?? 0
-            guard
-                entered.count >= configuration.expectedWorkerCount
-                    || waited >= configuration.startTimeoutTicks
-            else { return }
+            return enteredCount > 0
+                && (enteredCount >= configuration.expectedWorkerCount
+                    || waited >= configuration.startTimeoutTicks)
         case .preparing, .running:
-            break
+            return true
         case .stopping, .finished:
-            return
+            return false
         }
-        candidates.removeAll(where: \.hasEntered)
-        if numericClass == nil {
-            numericClass = entered[0].numericClass
-            directives.append(.persist(.numericClass(entered[0].numericClass)))
-        }
-        members += entered.map { MemberState(member: $0.member, lastHeardTick: now) }
-        startGeneration("\(entered.count) joined")
     }
 
     mutating func startGeneration(_ cause: String) {
         generation = generation.next
+        generationTick = now
+        betterPlanCount = 0
         plan = nil
         exchange = nil
+        heldStep = nil
+        unreadyCount = members.count
         for index in members.indices {
             members[index].progress = nil
             members[index].exchangingSinceTick = nil
         }
+        withdrawHeldOffers()
         directives.append(.persist(.generation(generation, members: members.map(\.member))))
         guard !members.isEmpty else {
             phase = .gathering
@@ -104,53 +122,25 @@ extension CoordinatorCore {
         phase = .preparing
         directives.append(
             .note("generation \(generation): \(members.count) workers (\(cause))"))
-        for state in members {
-            directives.append(.send(state.member.worker, .prepare(generation)))
-        }
+        sendToMembers(.prepare(generation))
     }
 
     /// For members that a lost connection has kept from hearing it.
     mutating func resendPrepare() {
         guard phase == .preparing else { return }
         for state in members where state.progress == nil {
-            directives.append(.send(state.member.worker, .prepare(generation)))
+            send(.prepare(generation), to: state.worker)
         }
     }
 
-    mutating func evictSilentMembers() {
-        let limit = configuration.silenceTicksMax
-        let silent = members.filter { now - $0.lastHeardTick > limit }
-        guard !silent.isEmpty else { return }
-        members.removeAll { now - $0.lastHeardTick > limit }
-        for state in silent {
-            evictionCount += 1
-            let text =
-                "evicted worker \(state.member.worker) on \(state.member.hostName) "
-                + "(process \(state.member.processIdentifier)): silent for \(limit) ticks"
-            directives.append(.persist(.event(text)))
-            directives.append(.note(text))
-            directives.append(
-                .send(state.member.worker, .evicted(reason: "silent for \(limit) ticks")))
-        }
-        snapshots.removeAll { pending in silent.contains { $0.member.worker == pending.worker } }
-        regroup("\(silent.count) silent")
-    }
-
-    mutating func remove(_ index: Int, because reason: String) {
-        let state = members.remove(at: index)
-        snapshots.removeAll { $0.worker == state.member.worker }
-        directives.append(.persist(.event("worker \(state.member.worker) \(reason)")))
-        regroup(reason)
-    }
-
-    private mutating func regroup(_ cause: String) {
+    mutating func remove(_ indices: [Int], because reason: String) {
+        let removed = Set(indices.map { members[$0].worker })
+        let gone = members.removeAll { removed.contains($0.worker) }
+        retireeCount -= gone.count { $0.retirement != nil }
+        snapshots.removeAll { removed.contains($0.worker) }
         switch phase {
-        case .preparing, .running: startGeneration(cause)
+        case .preparing, .running: startGeneration(reason)
         case .gathering, .stopping, .finished: break
         }
-    }
-
-    mutating func dropSilentCandidates() {
-        candidates.removeAll { now - $0.lastHeardTick > 10 * configuration.silenceTicksMax }
     }
 }

@@ -2,12 +2,16 @@
 import Primitives
 
 extension CoordinatorCore {
+    /// So many serve a state or a result at a time.
+    private static let sourcesMax = 3
+
     /// A member that has stopped exchanging, or one that has not heard the plan and asks again.
     mutating func onReady(_ generation: Generation, _ progress: WorkerProgress, _ index: Int) {
         guard generation == self.generation else { return }
         if phase == .running, let plan {
-            directives.append(.send(members[index].member.worker, .begin(plan)))
+            send(.begin(plan), to: members[index].worker)
         } else if phase == .preparing {
+            if members[index].progress == nil { unreadyCount -= 1 }
             members[index].progress = progress
             members[index].applied = progress.applied
         }
@@ -15,9 +19,8 @@ extension CoordinatorCore {
 
     /// When all members have stopped exchanging, decides how the generation goes on.
     mutating func planIfEveryoneIsReady() {
-        guard phase == .preparing, !members.isEmpty else { return }
+        guard phase == .preparing, unreadyCount == 0, !members.isEmpty, !mustHold else { return }
         let progress = members.compactMap(\.progress)
-        guard progress.count == members.count else { return }
         let base = progress.filter(\.hasState).map(\.applied).max()
         // Every step up to the base must be in the ledger first: a member that has applied it may
         // die before its report arrives, and nobody else could report it then.
@@ -26,51 +29,68 @@ extension CoordinatorCore {
         self.plan = plan
         phase = .running
         directives.append(.persist(.plan(plan)))
-        for state in members { directives.append(.send(state.member.worker, .begin(plan))) }
+        sendToMembers(.begin(plan))
     }
 
     private func makePlan(_ progress: [WorkerProgress], base: Step?) -> StepPlan {
-        let catchUp = progress.map { self.catchUp($0, progress, base: base) }
+        let sources = Sources(progress, base: base)
+        let catchUp = progress.map { self.catchUp($0, sources) }
         let atBase = progress.map { $0.hasState && $0.applied == base }
         let second = zip(progress, atBase).first { $0.1 && $0.0.attempt == 2 }?.0
         let attempt = second == nil ? 1 : 2
         let held = zip(progress, atBase).map { progress, isAtBase in
             isAtBase && progress.attempt == attempt ? progress.heldLanes : []
         }
-        let threads = members.map(\.member.threadCount)
+        let speeds = laneSpeeds
         // Who fetches a whole state would keep the others waiting, so it gets no lane of the step
         // in flight, unless there is nobody else.
         let isQuick = catchUp.map { choice in
             if case .fetchState = choice { false } else { true }
         }
-        let quick = zip(threads, isQuick).map { $0.1 ? $0.0 : 0 }
+        let quick = zip(speeds, isQuick).map { $0.1 ? $0.0 : LaneSpeed(threadCount: 0) }
         let laneCount = configuration.welcome.laneCount
-        let none = [[Int]](repeating: [], count: members.count)
         let start = base ?? checkpoint
         return StepPlan(
             generation: generation, members: members.map(\.member), base: start,
             attempt: attempt, attemptScales: second?.attemptScales ?? [], catchUp: catchUp,
             inFlightLanes: LanePlan.assign(
                 laneCount: laneCount, held: held,
-                threadCounts: isQuick.contains(true) ? quick : threads),
-            steadyLanes: LanePlan.assign(laneCount: laneCount, held: none, threadCounts: threads),
+                speeds: isQuick.contains(true) ? quick : speeds),
+            steadyLanes: steadyLanes(speeds),
             masked: masked.filter { $0.step > start }.sorted())
     }
 
-    private func catchUp(
-        _ own: WorkerProgress, _ all: [WorkerProgress], base: Step?
-    ) -> CatchUp {
-        let sources = all.indices.filter { all[$0].hasState && all[$0].applied == base }
-        guard let base, let source = sources.first else {
-            return checkpoint == .initial && !hasGivenState
-                ? .initialState : .fetchState(endpoint: configuration.dataEndpoint)
+    /// Who can serve what others miss.
+    private struct Sources {
+        let base: Step?
+        /// Indices of those that have the state of the base.
+        let ofState: [Int]
+        /// The same, with the number of results that they keep.
+        let ofResults: [(index: Int, count: UInt64)]
+
+        init(_ progress: [WorkerProgress], base: Step?) {
+            self.base = base
+            ofState = progress.indices.filter {
+                progress[$0].hasState && progress[$0].applied == base
+            }
+            ofResults = ofState.map { ($0, UInt64(progress[$0].keptResultCount)) }
         }
-        let endpoint = members[source].member.dataEndpoint
-        guard own.hasState else { return .fetchState(endpoint: endpoint) }
-        if own.applied == base { return .none }
+    }
+
+    private func catchUp(_ own: WorkerProgress, _ sources: Sources) -> CatchUp {
+        guard let base = sources.base else {
+            return checkpoint == .initial && !hasGivenState
+                ? .initialState : .fetchState(endpoints: [configuration.dataEndpoint])
+        }
+        if own.hasState, own.applied == base { return .none }
+        let missing = own.hasState ? base.number - own.applied.number : .max
         // Who has come to the base by fetching a state has no result to serve.
-        guard own.applied.next == base, let keeper = sources.first(where: { all[$0].keepsResult })
-        else { return .fetchState(endpoint: endpoint) }
-        return .fetchReduced(endpoint: members[keeper].member.dataEndpoint)
+        let keepers = sources.ofResults.lazy.filter { $0.count >= missing }.map(\.index)
+        if !keepers.isEmpty { return .fetchReduced(endpoints: endpoints(keepers)) }
+        return .fetchState(endpoints: endpoints(sources.ofState))
+    }
+
+    private func endpoints(_ indices: some Sequence<Int>) -> [String] {
+        indices.prefix(Self.sourcesMax).map { members[$0].member.dataEndpoint }
     }
 }

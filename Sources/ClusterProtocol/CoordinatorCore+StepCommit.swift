@@ -2,25 +2,70 @@
 import Primitives
 
 extension CoordinatorCore {
-    /// The first report of the next step commits it; later ones and re-executions must agree.
+    /// Reports of the next steps are votes for them; later ones and re-executions must agree.
     mutating func onStepApplied(_ report: StepReport, _ index: Int) {
-        let worker = members[index].member.worker
-        if report.step == committed.next {
-            directives.append(.persist(.committed(report)))
-            committed = report.step
-            if !report.stateHash.isEmpty { stateHashes[report.step] = report.stateHash }
-        } else if let known = stateHashes[report.step], !report.stateHash.isEmpty,
-            known != report.stateHash
-        {
-            let text =
-                "worker \(worker) on \(members[index].member.hostName) and the ledger "
-                + "disagree on the state after step \(report.step)"
-            directives.append(.persist(.event(text)))
-            stop(.diverged, text)
-            return
+        let worker = members[index].worker
+        if report.step > committed {
+            // What is too far ahead is not kept; the worker says it again.
+            guard report.step.number <= committed.number + StepVotes.aheadMax else { return }
+            votes.add(report, from: worker)
+            commitWhatIsAgreed()
+        } else {
+            switch votes.compare(report, from: worker, voterCount: members.count) {
+            case .agrees: break
+            case .isWrong(let dissenters): evictDissenters(dissenters, at: report.step)
+            case .contradictsLedger:
+                stopDiverged(
+                    "all workers and the ledger disagree on the state after step \(report.step)")
+            }
         }
-        // A report beyond the next step is not acknowledged, so the worker sends it again.
-        directives.append(.send(worker, acknowledgement))
+        guard let index = members.position(of: worker) else { return }
+        send(acknowledgement(for: members[index]), to: worker)
+    }
+
+    /// Before the ledger has a step, as many must agree on it as outvote the others.
+    mutating func commitWhatIsAgreed() {
+        while phase == .running || phase == .preparing {
+            // Whoever is ready has repeated all that the ledger lacks.
+            let isFinal = phase == .preparing && unreadyCount == 0
+            guard
+                votes.mayDecide(committed.next, voterCount: members.count, isFinal: isFinal)
+            else { return }
+            let decision = votes.decision(
+                for: committed.next, voters: Set(members.map(\.worker)), isFinal: isFinal)
+            switch decision {
+            case .waits:
+                return
+            case .commits(let report, let dissenters):
+                directives.append(.persist(.committed(report)))
+                committed = report.step
+                pace.noteCommit(at: now)
+                votes.settle(report)
+                tellFollowers()
+                evictDissenters(dissenters, at: report.step)
+            case .isSplit(let workers):
+                let names = workers.map(\.description).joined(separator: " and ")
+                stopDiverged(
+                    "workers \(names) disagree on the state after step \(committed.next), and "
+                        + "nobody can tell who is right")
+            }
+        }
+    }
+
+    private mutating func stopDiverged(_ text: String) {
+        directives.append(.persist(.event(text)))
+        stop(.diverged, "\(text); check the memory of these machines, then resume")
+    }
+
+    /// They get the right state again when they come back as new workers.
+    private mutating func evictDissenters(_ dissenters: [WorkerID], at step: Step) {
+        let indices = dissenters.compactMap { members.position(of: $0) }
+        guard !indices.isEmpty else { return }
+        divergenceCount += indices.count
+        let reason =
+            "its state after step \(step) was not that of the others: bits have changed in its "
+            + "memory or on its way"
+        evict(indices.map { ($0, reason) })
     }
 
     mutating func onClipUnreadable(_ clip: MaskedClip, _ reason: String) {
@@ -36,7 +81,7 @@ extension CoordinatorCore {
             directives.append(.persist(.masked(clip, reason: reason)))
             directives.append(.note("step \(clip.step): left out a clip: \(reason)"))
         }
-        for state in members { directives.append(.send(state.member.worker, .clipMasked(clip))) }
+        sendToMembers(.clipMasked(clip))
     }
 
     /// The run is complete when everybody has applied the last step and its checkpoint is safe.
@@ -53,12 +98,8 @@ extension CoordinatorCore {
         case .stopping, .finished: return
         case .gathering, .preparing, .running: break
         }
-        for state in members {
-            directives.append(.send(state.member.worker, .stop(reason: text)))
-        }
-        for candidate in candidates {
-            directives.append(.send(candidate.member.worker, .stop(reason: text)))
-        }
+        let everybody = members.map(\.worker) + candidates.map(\.worker)
+        directives.append(.broadcast(everybody, .stop(reason: text)))
         phase = .stopping(reason, text, untilTick: now + 30)
     }
 }

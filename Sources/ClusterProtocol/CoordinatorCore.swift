@@ -15,8 +15,6 @@ package struct CoordinatorCore: Sendable {
         package var expectedWorkerCount: Int
         /// ... but not longer than this once somebody is there.
         package var startTimeoutTicks: UInt64
-        /// A member that was silent for so long is evicted.
-        package var silenceTicksMax: UInt64
         /// Everybody waits for the sums of an exchange: until so long no frame is taken for lost.
         package var exchangePatienceTicks: UInt64
         /// Checkpoints that may fail in a row before the run stops.
@@ -27,14 +25,13 @@ package struct CoordinatorCore: Sendable {
 
         package init(
             welcome: Welcome, dataFingerprint: [UInt8], expectedWorkerCount: Int,
-            startTimeoutTicks: UInt64, silenceTicksMax: UInt64, exchangePatienceTicks: UInt64,
-            workerCountMax: Int, dataEndpoint: String
+            startTimeoutTicks: UInt64, exchangePatienceTicks: UInt64, workerCountMax: Int,
+            dataEndpoint: String
         ) {
             self.welcome = welcome
             self.dataFingerprint = dataFingerprint
             self.expectedWorkerCount = expectedWorkerCount
             self.startTimeoutTicks = startTimeoutTicks
-            self.silenceTicksMax = silenceTicksMax
             self.exchangePatienceTicks = exchangePatienceTicks
             self.workerCountMax = workerCountMax
             self.dataEndpoint = dataEndpoint
@@ -44,9 +41,14 @@ package struct CoordinatorCore: Sendable {
     package enum Event: Equatable, Sendable {
         case tick
         case received(WorkerMessage, from: WorkerID)
+        /// The connection over which that worker has spoken last has ended.
+        case connectionBroke(WorkerID)
         case checkpointPublished(step: Step, stateHash: [UInt8])
         case checkpointFailed(step: Step, reason: String)
+        /// A second one ends the run without a checkpoint.
         case stopRequested(reason: String)
+        case pauseRequested
+        case resumeRequested
     }
 
     /// What the shell must do, in this order.
@@ -54,6 +56,8 @@ package struct CoordinatorCore: Sendable {
         /// Durable before any directive that follows.
         case persist(LogRecord)
         case send(WorkerID, CoordinatorMessage)
+        /// The same to all of them.
+        case broadcast([WorkerID], CoordinatorMessage)
         case fetchSnapshot(step: Step, stateHash: [UInt8], endpoint: String)
         case note(String)
         case finish(ExitReason, String)
@@ -62,31 +66,12 @@ package struct CoordinatorCore: Sendable {
     enum Phase: Equatable, Sendable {
         /// No membership yet: waits for workers.
         case gathering
-        /// Waits for `ready` of every member.
+        /// Waits for `ready` of every member, or stands still because it was told to.
         case preparing
         case running
         /// Has told everybody to stop; leaves when they have left or after a while.
         case stopping(ExitReason, String, untilTick: UInt64)
         case finished
-    }
-
-    struct MemberState: Sendable {
-        let member: Member
-        var lastHeardTick: UInt64
-        var applied = Step.initial
-        var progress: WorkerProgress?
-        /// Since when it waits for the sums of others; nil while it does not.
-        var exchangingSinceTick: UInt64?
-        var activity = "joined"
-        var exchangeTimes = ExchangeTimes()
-    }
-
-    struct Candidate: Sendable {
-        var member: Member
-        var lastHeardTick: UInt64
-        let numericClass: String
-        /// Its data set and model are ready.
-        var hasEntered = false
     }
 
     struct PendingSnapshot: Equatable, Sendable {
@@ -100,13 +85,18 @@ package struct CoordinatorCore: Sendable {
     var now: UInt64 = 0
     var firstEntryTick: UInt64?
     var generation = Generation.none
+    var generationTick: UInt64 = 0
     /// In order of rank.
-    var members: [MemberState] = []
-    var candidates: [Candidate] = []
+    var members = WorkerTable<MemberState>()
+    /// Members whose `ready` is missing.
+    var unreadyCount = 0
+    var candidates = WorkerTable<Candidate>()
+    /// What some members keep for candidates, if there are any.
+    var offering: Offering?
     var plan: StepPlan?
     var numericClass: String?
     package internal(set) var committed = Step.initial
-    var stateHashes: [Step: [UInt8]] = [:]
+    var votes: StepVotes
     var masked: Set<MaskedClip> = []
     var checkpoint = Step.initial
     /// Of step 0: nobody has it without fetching it.
@@ -118,7 +108,17 @@ package struct CoordinatorCore: Sendable {
     /// The exchange that everybody waits for, if there is one.
     var exchange: RunningExchange?
     var patience: ExchangePatience
+    var pace = Pace()
     var evictionCount = 0
+    var divergenceCount = 0
+    /// Looks at the lanes in a row that found a better plan.
+    var betterPlanCount = 0
+    var isPaused = false
+    var requestedStop: RequestedStop?
+    /// Members that want to go.
+    var retireeCount = 0
+    /// The step whose state is made durable while the cluster stands still.
+    var heldStep: Step?
     /// Only grows while a handler runs.
     var directives: [Directive] = []
 
@@ -128,12 +128,14 @@ package struct CoordinatorCore: Sendable {
         patience = ExchangePatience(ticksMin: configuration.exchangePatienceTicks)
         generation = log.generation
         committed = log.committed
-        stateHashes = log.stateHashes
+        votes = StepVotes(stateHashes: log.stateHashes)
         masked = log.masked
         checkpoint = log.checkpoint
         hasGivenState = log.hasGivenState
         numericClass = log.numericClass
-        members = log.members.map { MemberState(member: $0, lastHeardTick: 0) }
+        isPaused = log.isPaused
+        members = WorkerTable(log.members.map { MemberState(restored: $0) })
+        unreadyCount = members.count
         plan = log.plan
         if !members.isEmpty { phase = log.plan == nil ? .preparing : .running }
     }
@@ -147,32 +149,55 @@ package struct CoordinatorCore: Sendable {
             onTick()
         case .received(let message, let worker):
             onMessage(message, from: worker)
+        case .connectionBroke(let worker):
+            onConnectionBroke(worker)
         case .checkpointPublished(let step, let hash):
             onCheckpointPublished(step, hash)
         case .checkpointFailed(let step, let reason):
             onCheckpointFailed(step, reason)
         case .stopRequested(let reason):
-            stop(.interrupted, reason)
+            onStopRequested(reason)
+        case .pauseRequested:
+            pause(true)
+        case .resumeRequested:
+            pause(false)
         }
+        commitWhatIsAgreed()
+        holdIfDue()
         planIfEveryoneIsReady()
         fetchSnapshotIfIdle()
         stopIfComplete()
         return directives
     }
 
-    var acknowledgement: CoordinatorMessage {
-        .acknowledge(committed: committed, checkpoint: checkpoint)
+    func acknowledgement(for state: MemberState) -> CoordinatorMessage {
+        .acknowledge(
+            Acknowledgement(
+                committed: committed, checkpoint: checkpoint, offered: state.offered))
+    }
+
+    mutating func send(_ message: CoordinatorMessage, to worker: WorkerID) {
+        directives.append(.send(worker, message))
+    }
+
+    mutating func sendToMembers(_ message: CoordinatorMessage) {
+        directives.append(.broadcast(members.map(\.worker), message))
+    }
+
+    /// Something that happened, for people who look later and for those who look now.
+    mutating func record(_ text: String) {
+        directives.append(.persist(.event(text)))
+        directives.append(.note(text))
     }
 
     private mutating func onTick() {
-        evictSilentMembers()
-        dropSilentCandidates()
+        evictTheDead()
         watchExchange()
         admitCandidates()
+        rebalanceIfWorthwhile()
+        explainStall()
         if now.isMultiple(of: 10) {
-            for state in members {
-                directives.append(.send(state.member.worker, acknowledgement))
-            }
+            for state in members { send(acknowledgement(for: state), to: state.worker) }
             resendPrepare()
         }
         if case .stopping(let reason, let text, let deadline) = phase {
@@ -189,18 +214,17 @@ package struct CoordinatorCore: Sendable {
             onJoin(member, version: version, numericClass: numericClass)
             return
         }
-        if let index = candidates.firstIndex(where: { $0.member.worker == worker }) {
-            candidates[index].lastHeardTick = now
+        if let index = candidates.position(of: worker) {
+            candidates[index].liveness.noteHeard(at: now)
             onCandidateMessage(message, index)
             return
         }
-        guard let index = members.firstIndex(where: { $0.member.worker == worker }) else {
+        guard let index = members.position(of: worker) else {
             if case .leave = message { return }
-            directives.append(
-                .send(worker, .evicted(reason: "not a member of generation \(generation)")))
+            send(.evicted(reason: "not a member of generation \(generation)"), to: worker)
             return
         }
-        members[index].lastHeardTick = now
+        members[index].liveness.noteHeard(at: now)
         onMemberMessage(message, index)
     }
 
@@ -209,36 +233,24 @@ package struct CoordinatorCore: Sendable {
         case .join, .enter:
             break
         case .heartbeat(let heartbeat):
-            onHeartbeat(heartbeat, index)
+            members[index].note(heartbeat, generation: generation, at: now)
         case .ready(let generation, let progress):
             onReady(generation, progress, index)
         case .stepApplied(let report):
-            members[index].applied = max(members[index].applied, report.step)
-            members[index].exchangingSinceTick = nil
+            members[index].noteApplied(report.step)
             onStepApplied(report, index)
         case .clipUnreadable(let clip, let reason):
             onClipUnreadable(clip, reason)
         case .snapshotReady(let step, let hash):
             onSnapshotReady(
-                PendingSnapshot(
-                    step: step, stateHash: hash, worker: members[index].member.worker))
+                PendingSnapshot(step: step, stateHash: hash, worker: members[index].worker))
+        case .sighted(let worker):
+            onSighted(worker)
+        case .retire(let reason):
+            onRetire(index, reason)
         case .leave(let reason):
-            remove(index, because: "left: \(reason)")
+            directives.append(.persist(.event("\(members[index].member.name) left: \(reason)")))
+            remove([index], because: "one left: \(reason)")
         }
-    }
-
-    private mutating func onHeartbeat(_ heartbeat: Heartbeat, _ index: Int) {
-        if heartbeat.applied > members[index].applied {
-            members[index].applied = heartbeat.applied
-            members[index].exchangingSinceTick = nil
-        }
-        members[index].activity = heartbeat.activity
-        members[index].exchangeTimes = heartbeat.exchangeTimes
-        // One that was overtaken by a report tells of an exchange that has ended.
-        let isCurrent =
-            heartbeat.isExchanging && heartbeat.generation == generation
-            && heartbeat.applied == members[index].applied
-        members[index].exchangingSinceTick =
-            isCurrent ? members[index].exchangingSinceTick ?? now : nil
     }
 }

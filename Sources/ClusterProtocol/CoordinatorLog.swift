@@ -10,6 +10,8 @@ package enum LogRecord: Equatable, Sendable {
     case checkpoint(step: Step, stateHash: [UInt8])
     /// What all workers of the run compute as; written once.
     case numericClass(String)
+    /// By command: the cluster stands still until it is told to go on.
+    case paused(Bool)
     /// Something worth reading later: evictions, joins, divergences.
     case event(String)
 }
@@ -31,6 +33,34 @@ package struct CoordinatorLog: Equatable, Sendable {
     /// The state of step 0 was given, and is a checkpoint as any other; otherwise it follows from
     /// the seed, and every worker has it.
     package var hasGivenState = false
+    package var isPaused = false
 
     package init() {}
+
+    /// What the log tells once this record is in it, too.
+    package mutating func apply(_ record: LogRecord) {
+        switch record {
+        case .generation(let generation, let members):
+            guard generation > self.generation else { return }
+            self.generation = generation
+            self.members = members
+            plan = nil
+        case .plan(let plan):
+            guard plan.generation == generation, generation > .none else { return }
+            self.plan = plan
+        case .committed(let report):
+            committed = max(committed, report.step)
+            if !report.stateHash.isEmpty { stateHashes[report.step] = report.stateHash }
+        case .masked(let clip, _):
+            masked.insert(clip)
+        case .checkpoint(let step, _):
+            checkpoint = max(checkpoint, step)
+        case .numericClass(let name):
+            numericClass = name
+        case .paused(let isPaused):
+            self.isPaused = isPaused
+        case .event:
+            break
+        }
+    }
 }

@@ -43,11 +43,15 @@ package enum CoordinatorMessage: Equatable, Sendable {
     case prepare(Generation)
     case begin(StepPlan)
     case clipMasked(MaskedClip)
-    /// All steps up to here are in the ledger, and the newest checkpoint is safe; also the sign of
-    /// life of this coordinator.
-    case acknowledge(committed: Step, checkpoint: Step)
+    case acknowledge(Acknowledgement)
+    /// To a worker that is no member yet: get the state, then the results of the steps since.
+    case follow(StateSource, committed: Step)
+    /// Ask that worker for a sign of life.
+    case probe(WorkerID, endpoint: String)
     case evicted(reason: String)
-    /// The run is over or pauses.
+    /// Answer to `retire`: nobody needs it any more.
+    case released
+    /// The run is over.
     case stop(reason: String)
 
     package func encode() -> [UInt8] {
@@ -73,16 +77,25 @@ package enum CoordinatorMessage: Equatable, Sendable {
         case .clipMasked(let clip):
             writer.write(UInt8(5))
             clip.write(to: &writer)
-        case .acknowledge(let committed, let checkpoint):
+        case .acknowledge(let acknowledgement):
             writer.write(UInt8(6))
-            writer.write(committed.number)
-            writer.write(checkpoint.number)
+            acknowledgement.write(to: &writer)
         case .evicted(let reason):
             writer.write(UInt8(7))
             writer.write(reason)
         case .stop(let reason):
             writer.write(UInt8(8))
             writer.write(reason)
+        case .follow(let source, let committed):
+            writer.write(UInt8(9))
+            source.write(to: &writer)
+            writer.write(committed.number)
+        case .probe(let worker, let endpoint):
+            writer.write(UInt8(10))
+            writer.write(worker.value)
+            writer.write(endpoint)
+        case .released:
+            writer.write(UInt8(11))
         }
         return writer.bytes
     }
@@ -95,12 +108,17 @@ package enum CoordinatorMessage: Equatable, Sendable {
         case 3: self = .prepare(Generation(try reader.read(UInt64.self, "generation")))
         case 4: self = .begin(try StepPlan(from: &reader))
         case 5: self = .clipMasked(try MaskedClip(from: &reader))
-        case 6:
-            let committed = Step(try reader.read(UInt64.self, "committed"))
-            self = .acknowledge(
-                committed: committed, checkpoint: Step(try reader.read(UInt64.self, "checkpoint")))
+        case 6: self = .acknowledge(try Acknowledgement(from: &reader))
         case 7: self = .evicted(reason: try reader.readString("reason"))
         case 8: self = .stop(reason: try reader.readString("reason"))
+        case 9:
+            let source = try StateSource(from: &reader)
+            let committed = Step(try reader.read(UInt64.self, "committed"))
+            self = .follow(source, committed: committed)
+        case 10:
+            let worker = WorkerID(try reader.read(UInt64.self, "worker"))
+            self = .probe(worker, endpoint: try reader.readString("endpoint"))
+        case 11: self = .released
         case let kind:
             throw MalformedBytes(field: "message kind", offset: 0, rule: "\(kind) is unknown")
         }

@@ -82,8 +82,8 @@ package struct MaskedClip: Hashable, Comparable, Codable, Sendable {
 package struct WorkerProgress: Equatable, Sendable {
     package var hasState: Bool
     package var applied: Step
-    /// Has the reduced result of step applied, and can serve it.
-    package var keepsResult: Bool
+    /// How many of the last reduced results it can serve, up to that of step applied.
+    package var keptResultCount: Int
     /// Of step applied + 1: 1 or 2.
     package var attempt: Int
     /// The remembered exponents of a second attempt; empty in the first.
@@ -92,12 +92,12 @@ package struct WorkerProgress: Equatable, Sendable {
     package var heldLanes: [Int]
 
     package init(
-        hasState: Bool, applied: Step, keepsResult: Bool, attempt: Int, attemptScales: [UInt8],
-        heldLanes: [Int]
+        hasState: Bool, applied: Step, keptResultCount: Int, attempt: Int,
+        attemptScales: [UInt8], heldLanes: [Int]
     ) {
         self.hasState = hasState
         self.applied = applied
-        self.keepsResult = keepsResult
+        self.keptResultCount = keptResultCount
         self.attempt = attempt
         self.attemptScales = attemptScales
         self.heldLanes = heldLanes
@@ -106,7 +106,7 @@ package struct WorkerProgress: Equatable, Sendable {
     func write(to writer: inout ByteWriter) {
         writer.write(hasState)
         writer.write(applied.number)
-        writer.write(keepsResult)
+        writer.write(UInt32(keptResultCount))
         writer.write(UInt8(attempt))
         writer.write(block: attemptScales)
         writer.write(each: heldLanes) { $0.write(UInt32($1)) }
@@ -115,7 +115,7 @@ package struct WorkerProgress: Equatable, Sendable {
     init(from reader: inout ByteReader) throws(MalformedBytes) {
         hasState = try reader.readBool("has state")
         applied = Step(try reader.read(UInt64.self, "applied step"))
-        keepsResult = try reader.readBool("keeps result")
+        keptResultCount = Int(try reader.read(UInt32.self, "kept results"))
         attempt = Int(try reader.read(UInt8.self, "attempt"))
         attemptScales = try reader.readBlock("attempt scales")
         heldLanes = try reader.readEach("held lanes", elementBytesMin: 4) {

@@ -6,10 +6,10 @@ package enum CatchUp: Hashable, Codable, Sendable {
     case none
     /// Starts from the seed; nobody has any state.
     case initialState
-    /// Missed the result of the base step; a peer serves it.
-    case fetchReduced(endpoint: String)
-    /// Has no state; a peer or the coordinator serves the whole state of the base step.
-    case fetchState(endpoint: String)
+    /// Missed the results of some steps up to the base; each of these peers serves them.
+    case fetchReduced(endpoints: [String])
+    /// Has no state; each of these peers, or the coordinator, serves the whole state of the base.
+    case fetchState(endpoints: [String])
 }
 
 /// How a generation goes on: where it stands and who computes what.
@@ -107,12 +107,12 @@ extension StepPlan {
         switch catchUp {
         case .none: writer.write(UInt8(0))
         case .initialState: writer.write(UInt8(1))
-        case .fetchReduced(let endpoint):
+        case .fetchReduced(let endpoints):
             writer.write(UInt8(2))
-            writer.write(endpoint)
-        case .fetchState(let endpoint):
+            writer.write(each: endpoints) { $0.write($1) }
+        case .fetchState(let endpoints):
             writer.write(UInt8(3))
-            writer.write(endpoint)
+            writer.write(each: endpoints) { $0.write($1) }
         }
     }
 
@@ -122,10 +122,18 @@ extension StepPlan {
         switch try reader.read(UInt8.self, "catch up") {
         case 0: return .none
         case 1: return .initialState
-        case 2: return .fetchReduced(endpoint: try reader.readString("endpoint"))
-        case 3: return .fetchState(endpoint: try reader.readString("endpoint"))
+        case 2: return .fetchReduced(endpoints: try readEndpoints(&reader))
+        case 3: return .fetchState(endpoints: try readEndpoints(&reader))
         case let kind:
             throw MalformedBytes(field: "catch up", offset: 0, rule: "\(kind) is unknown")
+        }
+    }
+
+    private static func readEndpoints(
+        _ reader: inout ByteReader
+    ) throws(MalformedBytes) -> [String] {
+        try reader.readEach("endpoints", elementBytesMin: 4) {
+            reader throws(MalformedBytes) in try reader.readString("endpoint")
         }
     }
 

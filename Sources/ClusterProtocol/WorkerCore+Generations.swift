@@ -2,6 +2,9 @@
 import Primitives
 
 extension WorkerCore {
+    /// Ten seconds: sources that have died are replaced by a new plan long before.
+    private static let failedCatchUpsMax = 100
+
     mutating func onPrepare(_ generation: Generation) {
         guard generation >= self.generation, phase != .joining, phase != .settingUp else { return }
         if generation > self.generation {
@@ -13,6 +16,7 @@ extension WorkerCore {
             return  // an old repetition: this generation runs already
         }
         phase = .preparing
+        source = nil
         sendReadyIfIdle()
     }
 
@@ -28,7 +32,7 @@ extension WorkerCore {
             .ready(
                 generation,
                 WorkerProgress(
-                    hasState: hasState, applied: applied, keepsResult: keepsResult,
+                    hasState: hasState, applied: applied, keptResultCount: keptResultCount,
                     attempt: holdsNext ? attempt : 1,
                     attemptScales: holdsNext && attempt == 2 ? attemptScales : [],
                     heldLanes: holdsNext ? computed.union(running).sorted() : [])))
@@ -59,14 +63,25 @@ extension WorkerCore {
         }
     }
 
-    mutating func onCaughtUp(_ step: Step) {
+    mutating func onCaughtUp(_ step: Step, _ stateHash: [UInt8]) {
         busy = .no
         failedCatchUp = nil
+        failedCatchUpCount = 0
+        // A whole state: the results that led to it are not here.
+        if !stateHash.isEmpty { withdrawOffer() }
         hasState = true
         applied = step
         forgetLanes()
+        if phase == .following {
+            onFollowed(step, stateHash)
+            return
+        }
         guard let plan, phase == .stepping else {
             sendReadyIfIdle()
+            return
+        }
+        if case .fetchReduced = plan.catchUp[rank], step < plan.base {
+            catchUp(plan)
             return
         }
         guard plan.base == step else {
@@ -82,23 +97,45 @@ extension WorkerCore {
         busy = .no
         if failedCatchUp != reason { directives.append(.note("catching up failed: \(reason)")) }
         failedCatchUp = reason
+        failedCatchUpCount += 1
         sendReadyIfIdle()
     }
 
     mutating func retryFailedCatchUp() {
-        guard let plan, failedCatchUp != nil, phase == .stepping, busy == .no else { return }
+        guard failedCatchUp != nil, busy == .no else { return }
+        if phase == .following {
+            followAgain()
+        } else if let plan, phase == .stepping {
+            catchUpAgain(plan)
+        }
+    }
+
+    /// The others wait for this worker: if it cannot come to the base, it comes back as a new one.
+    private mutating func catchUpAgain(_ plan: StepPlan) {
+        guard failedCatchUpCount < Self.failedCatchUpsMax else {
+            let text = "cannot catch up with step \(plan.base): \(failedCatchUp ?? "")"
+            send(.leave(reason: text))
+            end(.evicted, text)
+            return
+        }
         catchUp(plan)
     }
 
     private mutating func catchUp(_ plan: StepPlan) {
-        busy = .catchingUp
-        // Of the base, if the attempt succeeds; until then nobody asks.
-        if case .fetchReduced = plan.catchUp[rank] {
-            keepsResult = true
+        let choice = plan.catchUp[rank]
+        // Results are applied one after the other.
+        if case .fetchReduced = choice {
+            catchUp(choice, to: applied.next)
         } else {
-            keepsResult = false
+            catchUp(choice, to: plan.base)
         }
-        directives.append(.catchUp(plan.catchUp[rank], to: plan.base))
+    }
+
+    mutating func catchUp(_ choice: CatchUp, to step: Step) {
+        busy = .catchingUp
+        // Of the step, if the attempt succeeds; until then nobody asks.
+        if case .fetchReduced = choice { keepsResult = true } else { keepsResult = false }
+        directives.append(.catchUp(choice, to: step))
     }
 
     private mutating func onBase(_ plan: StepPlan) {
@@ -106,6 +143,7 @@ extension WorkerCore {
             end(.internalError, "has applied step \(applied), the plan starts at \(plan.base)")
             return
         }
+        keepOfferIfDue()
         retainSnapshotIfDue()
         serveStateIfPlanned(plan)
         startStep()
@@ -114,8 +152,10 @@ extension WorkerCore {
     /// Others fetch the state of the base from this worker, while it steps on.
     private mutating func serveStateIfPlanned(_ plan: StepPlan) {
         let own = plan.members[rank].dataEndpoint
-        guard plan.catchUp.contains(.fetchState(endpoint: own)) else { return }
-        directives.append(.retainSnapshot(applied))
+        let isPlanned = plan.catchUp.contains { choice in
+            if case .fetchState(let endpoints) = choice { endpoints.contains(own) } else { false }
+        }
+        if isPlanned { directives.append(.retainSnapshot(applied)) }
     }
 
     mutating func forgetLanes() {

@@ -85,6 +85,7 @@ extension WorkerCore {
         masked = masked.filter { $0.step > step }
         unacknowledged.append(report)
         send(.stepApplied(report))
+        keepOfferIfDue()
         guard phase == .stepping else {
             sendReadyIfIdle()
             return

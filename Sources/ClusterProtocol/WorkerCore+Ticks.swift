@@ -6,7 +6,7 @@ extension WorkerCore {
         switch phase {
         case .joining:
             if Self.isRetryTick(now) { sendJoin() }
-        case .settingUp, .preparing, .stepping:
+        case .settingUp, .following, .preparing, .stepping:
             sendHeartbeat()
         case .entering:
             sendHeartbeat()
@@ -15,6 +15,7 @@ extension WorkerCore {
             return
         }
         retryFailedCatchUp()
+        leaveIfNobodyReleases()
         if now.isMultiple(of: 10) { repeatUnanswered() }
         giveUpIfTheCoordinatorIsNeededAndSilent()
     }
@@ -35,8 +36,9 @@ extension WorkerCore {
         send(
             .heartbeat(
                 Heartbeat(
-                    generation: generation, applied: applied, isExchanging: isExchanging,
-                    activity: activity, exchangeTimes: exchangeTimes)))
+                    generation: generation, applied: hasState ? applied : nil,
+                    isExchanging: isExchanging, activity: activity,
+                    exchangeTimes: exchangeTimes, laneMicroseconds: laneMicroseconds)))
     }
 
     /// What was said once may be lost with a connection or with a coordinator.
@@ -52,6 +54,10 @@ extension WorkerCore {
         if let retained {
             send(.snapshotReady(step: retained.step, stateHash: retained.stateHash))
         }
+        if let kept = offer.snapshot, kept.step != retained?.step {
+            send(.snapshotReady(step: kept.step, stateHash: kept.stateHash))
+        }
+        if let retirement { send(.retire(reason: retirement.reason)) }
     }
 
     private mutating func giveUpIfTheCoordinatorIsNeededAndSilent() {
@@ -72,7 +78,7 @@ extension WorkerCore {
     /// removes a peer for which the sums wait, or confirms the end.
     private var isCoordinatorNeeded: Bool {
         switch phase {
-        case .joining, .entering, .preparing: true
+        case .joining, .entering, .following, .preparing: true
         case .settingUp, .ended: false
         case .stepping:
             isComplete || !unreadable.isEmpty || failedCatchUp != nil
@@ -92,6 +98,7 @@ extension WorkerCore {
         case .joining: return "joins"
         case .settingUp: return "opens the data set"
         case .entering: return "waits to become a member"
+        case .following: return followingActivity
         case .preparing: return "waits for the plan of generation \(generation)"
         case .ended: return "ended"
         case .stepping: break

@@ -43,16 +43,19 @@ package struct WorkerCore: Sendable {
         case environmentFailed(ExitReason, String)
         case laneFinished(step: Step, attempt: Int, lane: Int)
         case exchangeFinished(Generation, step: Step, attempt: Int, ExchangeOutcome)
-        /// What exchanges cost, to be passed on.
-        case measured(ExchangeTimes)
+        /// What exchanges and lanes cost, to be passed on.
+        case measured(ExchangeTimes, laneMicroseconds: UInt64)
         case applied(Step, stateHash: [UInt8], payload: [UInt8])
-        /// Answer to `catchUp`.
-        case caughtUp(Step)
+        /// Answer to `catchUp`; the hash is that of a whole state that was fetched, else empty.
+        case caughtUp(Step, stateHash: [UInt8])
         case catchUpFailed(reason: String)
         case snapshotRetained(step: Step, stateHash: [UInt8])
         case clipUnreadable(MaskedClip, reason: String)
+        /// Answer to `probe`.
+        case sighted(WorkerID)
         /// Something of this process broke that cannot be repaired.
         case failed(reason: String)
+        /// The first one lets the worker finish what it can, a second one does not.
         case stopRequested(reason: String)
     }
 
@@ -71,6 +74,9 @@ package struct WorkerCore: Sendable {
         case startExchange(Generation, step: Step, attempt: Int)
         case apply(Step, computesHash: Bool)
         case retainSnapshot(Step)
+        /// From now on, of every step that is applied; nil = drop them.
+        case keepResults(after: Step?)
+        case probe(WorkerID, endpoint: String)
         /// Nobody will ask for older ones any more.
         case forgetSnapshots(before: Step)
         case note(String)
@@ -81,11 +87,16 @@ package struct WorkerCore: Sendable {
         case joining
         case settingUp
         case entering
+        /// Gets the state and the results of the members, to become one of them.
+        case following
         /// Has heard `prepare`, waits for `begin`.
         case preparing
         case stepping
         case ended
     }
+
+    /// Whoever keeps results keeps so many in any case; a member on its way in needs one or two.
+    package static let keptResultCountMin = 8
 
     /// Work of the shell that must end before a new generation can be answered.
     enum Busy: Equatable, Sendable { case no, applying, catchingUp }
@@ -98,11 +109,18 @@ package struct WorkerCore: Sendable {
     var welcome: Welcome?
     /// What the worker enters with, until it is a member.
     var entry: WorkerMessage?
+    /// What it follows until then.
+    var source: StateSource?
+    /// A state of which the results since have been lost with those who kept them.
+    var lostSource: Step?
+    /// The newest step in the ledger, as far as a follower has heard.
+    var committed = Step.initial
     var generation = Generation.none
     var plan: StepPlan?
     var rank = 0
     /// Why the last attempt to catch up failed; it is repeated at the next tick.
     var failedCatchUp: String?
+    var failedCatchUpCount = 0
     var hasState = false
     /// Has the reduced result of step applied.
     var keepsResult = false
@@ -117,11 +135,14 @@ package struct WorkerCore: Sendable {
     var running: Set<Int> = []
     var isExchanging = false
     var exchangeTimes = ExchangeTimes()
+    var laneMicroseconds: UInt64 = 0
     var hasSkipped = false
     var unacknowledged: [StepReport] = []
     var masked: Set<MaskedClip> = []
     var unreadable: [MaskedClip: String] = [:]
     var retained: (step: Step, stateHash: [UInt8])?
+    var offer = Offer()
+    var retirement: (reason: String, sinceTick: UInt64)?
     /// The newest that the coordinator has told of.
     var checkpoint = Step.initial
     var directives: [Directive] = []
@@ -152,27 +173,26 @@ package struct WorkerCore: Sendable {
             guard generation == self.generation, step == applied.next, attempt == self.attempt
             else { break }
             onExchangeFinished(outcome)
-        case .measured(let times):
+        case .measured(let times, let laneMicroseconds):
             exchangeTimes = times
+            self.laneMicroseconds = laneMicroseconds
         case .applied(let step, let hash, let payload):
             onApplied(step, hash, payload)
-        case .caughtUp(let step):
-            onCaughtUp(step)
+        case .caughtUp(let step, let hash):
+            onCaughtUp(step, hash)
         case .catchUpFailed(let reason):
             onCatchUpFailed(reason)
         case .snapshotRetained(let step, let hash):
-            // One that is kept for a peer alone does not become a checkpoint.
-            guard let welcome, welcome.isSnapshotStep(step) else { break }
-            retained = (step, hash)
-            send(.snapshotReady(step: step, stateHash: hash))
+            onSnapshotRetained(step, hash)
         case .clipUnreadable(let clip, let reason):
             onClipUnreadable(clip, reason)
+        case .sighted(let worker):
+            send(.sighted(worker))
         case .failed(let reason):
             send(.leave(reason: reason))
             end(.internalError, reason)
         case .stopRequested(let reason):
-            send(.leave(reason: reason))
-            end(.interrupted, reason)
+            onStopRequested(reason)
         }
         return directives
     }
@@ -197,24 +217,31 @@ package struct WorkerCore: Sendable {
         case .clipMasked(let clip):
             unreadable[clip] = nil
             if masked.insert(clip).inserted { directives.append(.maskClip(clip)) }
-        case .acknowledge(let committed, let checkpoint):
-            unacknowledged.removeAll { $0.step <= committed }
-            onCheckpoint(checkpoint)
+        case .acknowledge(let acknowledgement):
+            unacknowledged.removeAll { $0.step <= acknowledgement.committed }
+            onOffered(acknowledgement.offered)
+            onCheckpoint(acknowledgement.checkpoint)
+        case .follow(let source, let committed):
+            onFollow(source, committed)
+        case .probe(let worker, let endpoint):
+            directives.append(.probe(worker, endpoint: endpoint))
         case .evicted(let reason):
             onEvicted(reason)
+        case .released:
+            end(.interrupted, "left the run: \(retirement?.reason ?? "released")")
         case .stop(let reason):
             send(.leave(reason: "told to stop"))
             end(.success, reason)
         }
     }
 
-    /// A joiner fetches the state of the base, and no later step completes, let alone becomes a
-    /// checkpoint, before it has it: so what is older than the checkpoint is needed by nobody.
+    /// Who fetches the state of the base keeps later steps from completing, let alone becoming
+    /// checkpoints: so what is older than the checkpoint is needed by nobody, but for an offer.
     private mutating func onCheckpoint(_ step: Step) {
         guard step > checkpoint else { return }
         checkpoint = step
         if let retained, retained.step <= step { self.retained = nil }
-        directives.append(.forgetSnapshots(before: step))
+        directives.append(.forgetSnapshots(before: min(step, offer.keptStep ?? step)))
     }
 
     private mutating func onWelcome(_ welcome: Welcome) {
@@ -231,8 +258,9 @@ package struct WorkerCore: Sendable {
         switch phase {
         case .stepping, .preparing:
             end(.evicted, "the coordinator has evicted this worker: \(reason)")
-        case .settingUp, .entering:
+        case .settingUp, .entering, .following:
             // A restarted coordinator knows members only; what was set up stays good.
+            if phase == .following { phase = .entering }
             sendJoin()
         case .joining, .ended:
             break

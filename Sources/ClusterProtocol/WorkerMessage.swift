@@ -14,10 +14,14 @@ package enum WorkerMessage: Equatable, Sendable {
     case clipUnreadable(MaskedClip, reason: String)
     /// Keeps an encoded snapshot of this step for the coordinator to fetch.
     case snapshotReady(step: Step, stateHash: [UInt8])
+    /// Wants to go, and works on until it is released.
+    case retire(reason: String)
     case leave(reason: String)
+    /// Answer to `probe`: that worker lives.
+    case sighted(WorkerID)
 
     /// Raised with every change of the coding; another version is refused at join.
-    package static let protocolVersion: UInt16 = 6
+    package static let protocolVersion: UInt16 = 7
 
     package func encode() -> [UInt8] {
         var writer = ByteWriter()
@@ -53,6 +57,12 @@ package enum WorkerMessage: Equatable, Sendable {
         case .leave(let reason):
             writer.write(UInt8(8))
             writer.write(reason)
+        case .retire(let reason):
+            writer.write(UInt8(9))
+            writer.write(reason)
+        case .sighted(let worker):
+            writer.write(UInt8(10))
+            writer.write(worker.value)
         }
         return writer.bytes
     }
@@ -86,6 +96,10 @@ package enum WorkerMessage: Equatable, Sendable {
             self = .snapshotReady(step: step, stateHash: try reader.readBlock("state hash"))
         case 8:
             self = .leave(reason: try reader.readString("reason"))
+        case 9:
+            self = .retire(reason: try reader.readString("reason"))
+        case 10:
+            self = .sighted(WorkerID(try reader.read(UInt64.self, "worker")))
         case let kind:
             throw MalformedBytes(field: "message kind", offset: 0, rule: "\(kind) is unknown")
         }

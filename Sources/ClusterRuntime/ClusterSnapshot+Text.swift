@@ -7,6 +7,13 @@ extension ClusterSnapshot.MemberState {
     /// there was any. Lines of at most 69 characters, for they are indented.
     package var exchangeLines: [String] { [costText, dropText].compactMap(\.self) }
 
+    /// Its lanes and how fast it computes them; nil before it has computed any.
+    package var speedLine: String? {
+        guard laneMicroseconds > 0 else { return nil }
+        return "\(laneCount) lanes on \(threadCount) threads, "
+            + "\(Self.milliseconds(laneMicroseconds)) a lane"
+    }
+
     private var costText: String? {
         guard exchangeTimes.count > 0 else { return nil }
         let mean = exchangeTimes.mean

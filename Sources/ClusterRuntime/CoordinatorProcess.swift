@@ -44,6 +44,11 @@ package enum CoordinatorProcess {
         let mailbox = Mailbox<CoordinatorCore.Event>()
         let signals = SignalWatch { name in mailbox.post(.stopRequested(reason: name)) }
         defer { signals.cancel() }
+        let commands = SignalWatch([
+            (RunControl.pauseSignal, { @Sendable in mailbox.post(.pauseRequested) }),
+            (RunControl.resumeSignal, { @Sendable in mailbox.post(.resumeRequested) }),
+        ])
+        defer { commands.cancel() }
         let shell = try CoordinatorShell(
             .init(
                 directory: opening.directory, ledger: ledger, checkpoints: opening.checkpoints,
@@ -79,7 +84,7 @@ package enum CoordinatorProcess {
                 checkpointEverySteps: UInt64(configuration.checkpoint.everySteps),
                 stateHashEverySteps: UInt64(configuration.cluster.stateHashEverySteps)),
             dataFingerprint: run.fingerprint, expectedWorkerCount: options.expectedWorkerCount,
-            startTimeoutTicks: 300, silenceTicksMax: 30,
+            startTimeoutTicks: 300,
             // Ten seconds: a dead member is evicted long before, and TCP has repeated a lost packet
             // five times. Longer exchanges are learnt.
             exchangePatienceTicks: 100,

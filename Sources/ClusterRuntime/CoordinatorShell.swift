@@ -14,6 +14,8 @@ import Training
 /// Isolation: everything but the fetching of checkpoints happens on the thread that calls `run`.
 final class CoordinatorShell {
     static let tickMilliseconds = 100
+    /// Twice a second: whoever asks why learns it within two.
+    private static let ticksPerStatus = 5
     private static let messageBytesMax = 16 << 20
 
     struct Parts {
@@ -29,6 +31,9 @@ final class CoordinatorShell {
     private let parts: Parts
     private let context = MessagingContext()
     private let control: Socket
+    private let connections: ConnectionWatch
+    /// Which worker has spoken last over a connection.
+    private var workerOfConnection: [CInt: WorkerID] = [:]
     private let data: Socket
     private let mailbox: Mailbox<CoordinatorCore.Event>
     private var core: CoordinatorCore
@@ -51,6 +56,7 @@ final class CoordinatorShell {
         start = clock.now
         do {
             control = try Socket(.router, context, messageBytesMax: Self.messageBytesMax)
+            connections = try ConnectionWatch(control, context)
             data = try Socket(.router, context, messageBytesMax: 1 << 20)
             let controlEndpoint = try Self.bind(control, parts.controlEndpoints)
             let host = Self.host(of: controlEndpoint)
@@ -100,9 +106,12 @@ final class CoordinatorShell {
         while outcome == nil {
             let wait = max(.zero, nextTick - clock.now)
             poll(
-                [control, data], mailbox.wakeUp,
+                [control, connections.socket, data], mailbox.wakeUp,
                 timeoutMilliseconds: Int(wait / .milliseconds(1)) + 1)
+            // What these have said before they ended is heard first.
+            let broken = takeBrokenConnections()
             try receiveControl()
+            for worker in broken { try perform(core.handle(.connectionBroke(worker))) }
             receiveData()
             for event in mailbox.drain() { try perform(core.handle(event)) }
             guard clock.now >= nextTick else { continue }
@@ -111,7 +120,7 @@ final class CoordinatorShell {
             nextTick = max(nextTick + .milliseconds(Self.tickMilliseconds), clock.now)
             try perform(core.handle(.tick))
             tickCount += 1
-            if tickCount % 10 == 1 { try writeStatus() }
+            if tickCount % Self.ticksPerStatus == 1 { try writeStatus() }
         }
         try writeStatus()
         fetcher?.join()
@@ -119,8 +128,9 @@ final class CoordinatorShell {
     }
 
     private func receiveControl() throws(ExitFailure) {
-        while let frames = receive(control) {
+        while let (frames, connection) = receiveNamingConnection() {
             guard frames.count == 2, let worker = Self.worker(frames[0]) else { continue }
+            workerOfConnection[connection] = worker
             do {
                 let message = try WorkerMessage(decoding: frames[1])
                 try perform(core.handle(.received(message, from: worker)))
@@ -129,6 +139,26 @@ final class CoordinatorShell {
             } catch {
                 parts.logger.warning("dropped a message of \(worker): \(error)")
             }
+        }
+    }
+
+    private func receiveNamingConnection() -> (frames: [[UInt8]], connection: CInt)? {
+        do {
+            return try control.receiveNamingConnection()
+        } catch {
+            parts.logger.warning("\(error)")
+            return nil
+        }
+    }
+
+    private func takeBrokenConnections() -> [WorkerID] {
+        do {
+            return try connections.takeEnded().compactMap {
+                workerOfConnection.removeValue(forKey: $0)
+            }
+        } catch {
+            parts.logger.warning("\(error)")
+            return []
         }
     }
 
@@ -177,7 +207,9 @@ final class CoordinatorShell {
                 try parts.ledger.append(record)
                 if case .committed(let report) = record { measure(report) }
             case .send(let worker, let message):
-                send(message, to: worker)
+                send(message.encode(), to: [worker])
+            case .broadcast(let workers, let message):
+                send(message.encode(), to: workers)
             case .fetchSnapshot(let step, let stateHash, let endpoint):
                 fetch(step, stateHash, from: endpoint)
             case .note(let text):
@@ -197,13 +229,15 @@ final class CoordinatorShell {
         }
     }
 
-    private func send(_ message: CoordinatorMessage, to worker: WorkerID) {
-        do {
-            let identity = WorkerShell.identity(worker)
-            // A worker that is not connected hears it again, or is evicted for its silence.
-            _ = try control.send([identity, message.encode()])
-        } catch {
-            parts.logger.warning("\(error)")
+    private func send(_ message: [UInt8], to workers: [WorkerID]) {
+        let shared = SharedBytes(message)
+        for worker in workers {
+            do {
+                // A worker that is not connected hears it again, or is evicted for its silence.
+                _ = try control.send([WorkerShell.identity(worker)], shared)
+            } catch {
+                parts.logger.warning("\(error)")
+            }
         }
     }
 
@@ -214,7 +248,7 @@ final class CoordinatorShell {
         fetcher = NamedThread("checkpoint") {
             do {
                 let snapshot = try TransferClient(
-                    context, TransferResource(.state, step), from: endpoint
+                    context, TransferResource(.state, step), from: [endpoint]
                 ).fetch { false }
                 try store.publish(snapshot, step: step, stateHash: stateHash)
                 for warning in try store.retain(newest: keepCount) { logger.warning("\(warning)") }

@@ -14,6 +14,9 @@ import Training
 /// Applying a step or installing a state needs the replica alone: `withReplicaAlone` waits for the
 /// lanes that are being computed and holds back the others.
 final class LaneThreads: Sendable {
+    /// In the mean time of a lane.
+    private static let newestWeight = 0.125
+
     private struct Task {
         let key: AccumulationKey
         let lane: Int
@@ -25,6 +28,8 @@ final class LaneThreads: Sendable {
         var parked: [Task] = []
         var masked = MaskedClips()
         var computingCount = 0
+        /// Of a lane, from the clips to the gradient; an old one counts less and less.
+        var meanMicroseconds = 0.0
         var isReserved = false
         var isStopped = false
     }
@@ -98,6 +103,13 @@ final class LaneThreads: Sendable {
         return try body()
     }
 
+    /// What a lane takes on one thread; 0 = none was computed yet.
+    var laneMicroseconds: UInt64 {
+        condition.lock()
+        defer { condition.unlock() }
+        return UInt64(state.meanMicroseconds.rounded(.up))
+    }
+
     func stop() {
         withState { $0.isStopped = true }
         for thread in threads.withLock({ $0 }) { thread.join() }
@@ -109,10 +121,12 @@ final class LaneThreads: Sendable {
         requireDefaultRounding()
         let arena = Arena()
         while let (task, masked) = next() {
+            let start = ContinuousClock.now
             switch loader.load(step: task.key.step, lane: task.lane, masked: masked) {
             case .microbatch(let microbatch):
                 guard let gathered = gather(around: microbatch) else { return }
                 compute(microbatch, gathered, task, arena)
+                note(ContinuousClock.now - start)
             case .unreadable(let clips):
                 if replica.configuration.gathersKeys { refuse(clips) } else { park(task, clips) }
             case .stopped:
@@ -174,6 +188,14 @@ final class LaneThreads: Sendable {
         if isAdded || accumulator.holds(task.lane, for: task.key) {
             events.post(
                 .laneFinished(step: task.key.step, attempt: task.key.attempt, lane: task.lane))
+        }
+    }
+
+    private func note(_ duration: Duration) {
+        let microseconds = duration / .microseconds(1)
+        withState { state in
+            let weight = state.meanMicroseconds == 0 ? 1 : Self.newestWeight
+            state.meanMicroseconds += weight * (microseconds - state.meanMicroseconds)
         }
     }
 

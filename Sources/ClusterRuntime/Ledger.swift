@@ -62,6 +62,10 @@ package final class Ledger {
         migrator.registerMigration("2") { database in
             try database.execute(sql: "ALTER TABLE run ADD COLUMN origin TEXT")
         }
+        migrator.registerMigration("3") { database in
+            try database.execute(
+                sql: "ALTER TABLE run ADD COLUMN isPaused INTEGER NOT NULL DEFAULT 0")
+        }
         return migrator
     }
 
@@ -141,6 +145,8 @@ package final class Ledger {
                 arguments: [Int64(step.number), Data(stateHash)])
         case .numericClass(let name):
             try database.execute(sql: "UPDATE run SET numericClass = ?", arguments: [name])
+        case .paused(let isPaused):
+            try database.execute(sql: "UPDATE run SET isPaused = ?", arguments: [isPaused])
         case .event(let text):
             try database.execute(sql: "INSERT INTO event (text) VALUES (?)", arguments: [text])
         }
@@ -245,6 +251,7 @@ package final class Ledger {
             if let plan = row["plan"] as String? { log.plan = try value(StepPlan.self, plan) }
         }
         log.numericClass = try String.fetchOne(database, sql: "SELECT numericClass FROM run")
+        log.isPaused = try Bool.fetchOne(database, sql: "SELECT isPaused FROM run") ?? false
         log.hasGivenState = try run(database)?.origin != nil
         log.committed = Step(
             UInt64(try Int64.fetchOne(database, sql: "SELECT MAX(number) FROM step") ?? 0))

@@ -53,10 +53,12 @@ enum LocalAddress {
 extension CatchUp {
     /// A coordinator that listens on all addresses tells none; it is where the worker has found it.
     func reached(through coordinatorEndpoint: String) -> CatchUp {
-        guard case .fetchState(let endpoint) = self,
-            let port = endpoint.wholeMatch(of: /tcp:\/\/0\.0\.0\.0:(\d+)/)?.output.1
-        else { return self }
+        guard case .fetchState(let endpoints) = self else { return self }
         let host = coordinatorEndpoint.split(separator: ":").dropLast().joined(separator: ":")
-        return .fetchState(endpoint: "\(host):\(port)")
+        return .fetchState(
+            endpoints: endpoints.map { endpoint in
+                let port = endpoint.wholeMatch(of: /tcp:\/\/0\.0\.0\.0:(\d+)/)?.output.1
+                return port.map { "\(host):\($0)" } ?? endpoint
+            })
     }
 }

@@ -75,7 +75,12 @@ final class ReplicaThread: Sendable {
                 let summary = try replica.apply(reduced)
                 return (summary, computesHash ? replica.stateHash().bytes : [])
             }
-            shared.events.post(.applied(step, stateHash: hash, payload: try summary.encode()))
+            let payload = try summary.encode()
+            let mustCopy = shared.mustCopy(step)
+            if mustCopy { shared.copyForJoiners(step) }
+            shared.events.post(.applied(step, stateHash: hash, payload: payload))
+            // The next lanes are computed meanwhile.
+            if !mustCopy { shared.copyForJoiners(step) }
         } catch {
             shared.events.post(.failed(reason: "step \(step) cannot be applied: \(error)"))
         }
@@ -91,26 +96,31 @@ final class ReplicaThread: Sendable {
 
     private func catchUp(_ kind: CatchUp, _ step: Step) {
         do {
+            var stateHash: [UInt8] = []
             switch kind {
             case .none, .initialState:
                 break
-            case .fetchReduced(let endpoint):
+            case .fetchReduced(let endpoints):
                 let reduced = try ReducedStep(
-                    decoding: try fetch(.init(.reduced, step), endpoint))
+                    decoding: try fetch(.init(.reduced, step), endpoints))
                 shared.keep(reduced, isServable: true)
                 _ = try lanes.withReplicaAlone { try replica.apply(reduced) }
-            case .fetchState(let endpoint):
-                let snapshot = try fetch(.init(.state, step), endpoint)
-                try lanes.withReplicaAlone { try replica.restore(snapshot) }
+                shared.copyForJoiners(step)
+            case .fetchState(let endpoints):
+                let snapshot = try fetch(.init(.state, step), endpoints)
+                stateHash = try lanes.withReplicaAlone {
+                    try replica.restore(snapshot)
+                    return replica.stateHash().bytes
+                }
             }
-            shared.events.post(.caughtUp(replica.appliedStep))
+            shared.events.post(.caughtUp(replica.appliedStep, stateHash: stateHash))
         } catch {
             shared.events.post(.catchUpFailed(reason: "\(error)"))
         }
     }
 
-    private func fetch(_ resource: TransferResource, _ endpoint: String) throws -> [UInt8] {
-        try TransferClient(context, resource, from: endpoint).fetch {
+    private func fetch(_ resource: TransferResource, _ endpoints: [String]) throws -> [UInt8] {
+        try TransferClient(context, resource, from: endpoints).fetch {
             isCancelled.load(ordering: .relaxed)
         }
     }

@@ -107,6 +107,24 @@ package struct RunDirectory: Sendable {
         return descriptor
     }
 
+    /// In seconds; nil while there is no status.
+    var statusAge: Double? {
+        do {
+            let attributes = try FileManager.default.attributesOfItem(atPath: statusPath)
+            return (attributes[.modificationDate] as? Date).map { -$0.timeIntervalSinceNow }
+        } catch {
+            return nil
+        }
+    }
+
+    /// Whether a coordinator holds the folder now.
+    package var hasCoordinator: Bool {
+        let descriptor = open(lockPath, O_RDWR | O_CLOEXEC)
+        guard descriptor >= 0 else { return false }
+        defer { close(descriptor) }
+        return flock(descriptor, LOCK_EX | LOCK_NB) != 0
+    }
+
     /// - Throws: `.runDirectoryRefused` while a coordinator runs here.
     func requireNoCoordinator() throws(ExitFailure) { close(try lock()) }
 

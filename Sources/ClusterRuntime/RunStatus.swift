@@ -42,6 +42,30 @@ package struct RunStatus: Codable, Equatable, Sendable {
         }
     }
 
+    /// What a run waits for, a sentence each.
+    package static func waits(_ path: String) throws(ExitFailure) -> [String] {
+        let directory = RunDirectory(path)
+        try directory.requireExisting()
+        let live = directory.read(LiveStatus.self, from: directory.statusPath)
+        guard directory.hasCoordinator else {
+            let last = live.map { " (it was \($0.cluster.phase))" } ?? ""
+            return [
+                "no coordinator runs here\(last): start it with the same command; workers that "
+                    + "still live go on with it"
+            ]
+        }
+        if let age = directory.statusAge, age > statusAgeMax {
+            return [
+                "the coordinator (process \(live?.processIdentifier ?? 0)) has not written its "
+                    + "status for \(Int(age)) s: it is stopped, or its disk does not answer"
+            ]
+        }
+        return live?.cluster.waitingFor ?? ["the coordinator opens the data set"]
+    }
+
+    /// In seconds; it is written twice in each.
+    private static let statusAgeMax = 2.0
+
     private static func read(_ directory: RunDirectory, _ ledger: Ledger) throws -> RunStatus {
         let (last, hashed) = try ledger.newest()
         let counts = try ledger.counts()

@@ -2,26 +2,34 @@
 import Dispatch
 import Foundation
 
-/// Turns SIGINT, SIGTERM and SIGHUP into a call, and ignores SIGPIPE.
+/// Turns SIGINT, SIGTERM, SIGHUP, or other signals that are asked for, into a call, and ignores
+/// SIGPIPE.
 ///
 /// A closed terminal ends a run in order, unless `nohup` or the like has asked that it should not.
 // Sendable: the sources are made and cancelled by their owner and are thread-safe themselves.
 package final class SignalWatch: @unchecked Sendable {
-    private var sources: [any DispatchSourceSignal] = []
+    private var sources: [(number: Int32, source: any DispatchSourceSignal)] = []
 
     /// - Parameter handler: gets a sentence such as "interrupted".
-    package init(_ handler: @escaping @Sendable (String) -> Void) {
-        signal(SIGPIPE, SIG_IGN)
+    package convenience init(_ handler: @escaping @Sendable (String) -> Void) {
         let signals = [
             (SIGINT, "interrupted"), (SIGTERM, "asked to end"), (SIGHUP, "the terminal was closed"),
         ]
-        for (number, text) in signals {
-            if number == SIGHUP, Self.isIgnored(number) { continue }
+        self.init(
+            signals.filter { $0.0 != SIGHUP || !Self.isIgnored(SIGHUP) }.map { number, text in
+                (number, { handler(text) })
+            })
+    }
+
+    /// - Parameter handlers: what each signal does.
+    package init(_ handlers: [(number: Int32, handler: @Sendable () -> Void)]) {
+        signal(SIGPIPE, SIG_IGN)
+        for (number, handler) in handlers {
             signal(number, SIG_IGN)
             let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
-            source.setEventHandler { handler(text) }
+            source.setEventHandler(handler: handler)
             source.resume()
-            sources.append(source)
+            sources.append((number, source))
         }
     }
 
@@ -33,7 +41,11 @@ package final class SignalWatch: @unchecked Sendable {
         return handler == unsafeBitCast(SIG_IGN, to: Int.self)
     }
 
+    /// A program that takes the place of this one finds the signals as they are usually.
     package func cancel() {
-        for source in sources { source.cancel() }
+        for (number, source) in sources {
+            source.cancel()
+            signal(number, SIG_DFL)
+        }
     }
 }

@@ -16,16 +16,19 @@ package struct WorkerOptions: Sendable {
     package var giveUpAfterSeconds: Int
     /// With other workers of this machine.
     package var sharesMemory: Bool
+    /// How often this process has come back since it last took part in a step.
+    package var rejoinCount: Int
 
     package init(
         coordinatorEndpoint: String, threadCount: Int, dataDirectory: String?,
-        giveUpAfterSeconds: Int, sharesMemory: Bool
+        giveUpAfterSeconds: Int, sharesMemory: Bool, rejoinCount: Int = 0
     ) {
         self.coordinatorEndpoint = coordinatorEndpoint
         self.threadCount = threadCount
         self.dataDirectory = dataDirectory
         self.giveUpAfterSeconds = giveUpAfterSeconds
         self.sharesMemory = sharesMemory
+        self.rejoinCount = rejoinCount
     }
 }
 
@@ -53,6 +56,14 @@ package enum WorkerProcess {
         logger.info("worker \(member.worker) looks for \(options.coordinatorEndpoint)")
         let (reason, text) = shell.run()
         logger.info("\(text)")
-        guard reason == .success else { throw ExitFailure(reason, text) }
+        guard reason == .success else {
+            let restartCount = shell.hasTakenPart ? 0 : options.rejoinCount
+            guard reason == .evicted, restartCount < ProcessRestart.restartsMax else {
+                throw ExitFailure(reason, text)
+            }
+            logger.info("joins again as a new worker")
+            signals.cancel()
+            throw ProcessRestart.perform(count: restartCount + 1)
+        }
     }
 }

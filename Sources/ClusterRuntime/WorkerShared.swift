@@ -34,6 +34,7 @@ package final class WorkerShared: Sendable {
         /// The result that was asked for last, for it is fetched piece by piece.
         var encoded: (step: Step, bytes: [UInt8])?
         var snapshots: [Step: [UInt8]] = [:]
+        var history: ResultHistory?
         var meter = ExchangeMeter()
     }
 
@@ -78,7 +79,9 @@ package final class WorkerShared: Sendable {
     func keep(snapshot: [UInt8], of step: Step) {
         state.withLock { state in
             state.snapshots[step] = snapshot
-            for old in state.snapshots.keys.sorted().dropLast(3) { state.snapshots[old] = nil }
+            // The one that joiners are told of stays until they do not need it any more.
+            let old = state.snapshots.keys.filter { $0 != state.history?.start }.sorted()
+            for old in old.dropLast(3) { state.snapshots[old] = nil }
         }
     }
 
@@ -92,8 +95,31 @@ package final class WorkerShared: Sendable {
     func served(_ resource: TransferResource) -> [UInt8]? {
         switch resource.kind {
         case .state: state.withLock { $0.snapshots[resource.step] }
-        case .reduced: encodedResult(resource.step)
+        case .reduced:
+            state.withLock { $0.history?.results[resource.step] } ?? encodedResult(resource.step)
+        case .presence: []
         }
+    }
+
+    // MARK: - For joiners
+
+    /// From now on the results of the steps after this one; nil = drop them.
+    func keepResults(after step: Step?) {
+        state.withLock { $0.history = step.map { ResultHistory(start: $0) } }
+    }
+
+    /// Whether the sums must be copied before the next lanes are computed: those of a lone worker
+    /// lie in its accumulator.
+    func mustCopy(_ step: Step) -> Bool {
+        state.withLock { $0.history != nil && $0.reduced[step]?.isServable == false }
+    }
+
+    /// Copies the result of a step that was applied, if somebody may ask for it.
+    func copyForJoiners(_ step: Step) {
+        guard let result = state.withLock({ $0.history == nil ? nil : $0.reduced[step]?.result })
+        else { return }
+        let bytes = result.encode()
+        state.withLock { $0.history?.add(bytes, of: step) }
     }
 
     private func encodedResult(_ step: Step) -> [UInt8]? {

@@ -122,6 +122,9 @@ final class WorkerShell {
         }
     }
 
+    /// Whether an exchange has come to its end here.
+    var hasTakenPart: Bool { (environment.value?.shared.exchangeTimes.count ?? 0) > 0 }
+
     /// Returns when the worker's part is over.
     func run() -> (reason: ExitReason, text: String) {
         let clock = ContinuousClock()
@@ -136,8 +139,12 @@ final class WorkerShell {
             if clock.now >= nextTick {
                 nextTick =
                     max(nextTick + .milliseconds(CoordinatorShell.tickMilliseconds), clock.now)
-                if let times = environment.value?.shared.exchangeTimes {
-                    perform(core.handle(.measured(times)))
+                if let environment = environment.value {
+                    perform(
+                        core.handle(
+                            .measured(
+                                environment.shared.exchangeTimes,
+                                laneMicroseconds: environment.lanes.laneMicroseconds)))
                 }
                 perform(core.handle(.tick))
             }
@@ -177,6 +184,8 @@ final class WorkerShell {
             prepareEnvironment(welcome)
         case .note(let text):
             logger.info("\(text)")
+        case .probe(let worker, let endpoint):
+            probe(worker, endpoint)
         case .end(let reason, let text):
             outcome = (reason, text)
         default:
@@ -224,7 +233,9 @@ final class WorkerShell {
             environment.replicaThread.post(.retainSnapshot(step))
         case .forgetSnapshots(let step):
             environment.shared.forgetSnapshots(before: step)
-        case .send, .prepareEnvironment, .note, .end:
+        case .keepResults(let step):
+            environment.shared.keepResults(after: step)
+        case .send, .prepareEnvironment, .note, .probe, .end:
             preconditionFailure("\(directive) needs no environment")
         }
     }
@@ -238,6 +249,19 @@ final class WorkerShell {
             .open(
                 ExchangeKey(generation: plan.generation, accumulation: key),
                 expectation: expectation))
+    }
+
+    /// A frozen process answers nothing, whatever its system does for it.
+    private func probe(_ worker: WorkerID, _ endpoint: String) {
+        _ = NamedThread("probe") { [context, events] in
+            let client = TransferClient(context, .presence, from: [endpoint])
+            do {
+                _ = try client.fetch(silenceSecondsMax: 1) { false }
+                events.post(.sighted(worker))
+            } catch {
+                // Silence is the answer.
+            }
+        }
     }
 
     private func send(_ message: WorkerMessage) {

@@ -16,6 +16,9 @@ final class ReceivedFrame {
         message.deallocate()
     }
 
+    /// The descriptor of the connection over which it came; -1 if libzmq does not say.
+    var connection: CInt { zmq_msg_get(message, ZMQ_SRCFD) }
+
     var bytes: UnsafeRawBufferPointer {
         UnsafeRawBufferPointer(start: zmq_msg_data(message), count: zmq_msg_size(message))
     }

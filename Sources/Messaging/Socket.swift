@@ -13,6 +13,8 @@ package final class Socket {
         case router
         /// Talks to one router; without an identity the router gives it one per connection.
         case dealer(identity: [UInt8])
+        /// Talks to one other of the same process.
+        case pair
     }
 
     package enum SendOutcome: Equatable, Sendable {
@@ -34,6 +36,7 @@ package final class Socket {
             switch kind {
             case .router: ZMQ_ROUTER
             case .dealer: ZMQ_DEALER
+            case .pair: ZMQ_PAIR
             }
         guard let handle = zmq_socket(context.handle, type) else {
             throw ZeroMQError("zmq_socket", "")
@@ -48,6 +51,8 @@ package final class Socket {
             // A peer that reconnects after a broken connection takes its old place.
             set(ZMQ_ROUTER_HANDOVER, 1)
         case .dealer(let identity) where identity.isEmpty:
+            break
+        case .pair:
             break
         case .dealer(let identity):
             zmq_setsockopt(handle, ZMQ_ROUTING_ID, identity, identity.count)
@@ -147,6 +152,16 @@ package final class Socket {
     /// The frames of the next message, or nil when there is none.
     package func receive() throws(ZeroMQError) -> [[UInt8]]? {
         try receiveShared()?.map { Array($0.bytes) }
+    }
+
+    /// The same with the number of the connection over which they came, as `ConnectionWatch` tells
+    /// it; -1 if it is not known.
+    package func receiveNamingConnection() throws(ZeroMQError) -> (
+        frames: [[UInt8]], connection: CInt
+    )? {
+        guard let frames = try receiveShared() else { return nil }
+        let connection = (frames.last?.owner as? ReceivedFrame)?.connection ?? -1
+        return (frames.map { Array($0.bytes) }, connection)
     }
 
     /// The same in the memory where libzmq has received them.

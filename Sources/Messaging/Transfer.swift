@@ -8,6 +8,8 @@ package struct TransferResource: Hashable, Sendable, CustomStringConvertible {
         case state = 1
         /// The reduced result of a step.
         case reduced = 2
+        /// Nothing: an answer shows that the peer lives.
+        case presence = 3
     }
 
     package let kind: Kind
@@ -17,6 +19,8 @@ package struct TransferResource: Hashable, Sendable, CustomStringConvertible {
         self.kind = kind
         self.step = step
     }
+
+    package static let presence = TransferResource(.presence, .initial)
 
     package var description: String { "\(kind) of step \(step)" }
 }
@@ -76,83 +80,5 @@ package struct TransferRequest: Equatable, Sendable {
             writer.write(raw: UnsafeRawBufferPointer(rebasing: $0[start..<end]))
         }
         return writer.bytes
-    }
-}
-
-/// Why a transfer did not happen.
-package struct TransferFailure: Error, Sendable, CustomStringConvertible {
-    package let resource: TransferResource
-    package let endpoint: String
-    package let reason: String
-
-    package var description: String { "fetching the \(resource) from \(endpoint): \(reason)" }
-}
-
-/// Fetches a resource from a peer, in pieces, several requests ahead.
-///
-/// Isolation: blocks; a thread of its own.
-package struct TransferClient {
-    private static let requestsAhead = 8
-
-    private let context: MessagingContext
-    private let resource: TransferResource
-    private let endpoint: String
-
-    package init(_ context: MessagingContext, _ resource: TransferResource, from endpoint: String) {
-        self.context = context
-        self.resource = resource
-        self.endpoint = endpoint
-    }
-
-    /// - Parameter isCancelled: asked several times a second.
-    /// - Parameter silenceSecondsMax: gives up when nothing has come for so long.
-    package func fetch(
-        silenceSecondsMax: Int = 10, isCancelled: () -> Bool
-    ) throws(TransferFailure) -> [UInt8] {
-        do {
-            return try run(silenceSecondsMax * 10, isCancelled)
-        } catch let failure as TransferFailure {
-            throw failure
-        } catch {
-            throw failure("\(error)")
-        }
-    }
-
-    private func failure(_ reason: String) -> TransferFailure {
-        TransferFailure(resource: resource, endpoint: endpoint, reason: reason)
-    }
-
-    private func run(_ silentPollsMax: Int, _ isCancelled: () -> Bool) throws -> [UInt8] {
-        var generator = SystemRandomNumberGenerator()
-        let identity = withUnsafeBytes(of: generator.next()) { [1] + Array($0) }
-        let pieceBytes = TransferRequest.pieceBytesMax
-        let socket = try Socket(
-            .dealer(identity: identity), context, messageBytesMax: Int(pieceBytes) + 64)
-        try socket.connect(endpoint)
-        let wakeUp = WakeUp()
-        var assembly = TransferAssembly()
-        var asked: UInt64 = 0
-        var silentPolls = 0
-        func ask() throws {
-            let request = TransferRequest(resource: resource, offset: asked, count: pieceBytes)
-            _ = try socket.send([request.encode()])
-            asked += UInt64(pieceBytes)
-        }
-        for _ in 0..<Self.requestsAhead { try ask() }
-        while true {
-            if isCancelled() { throw failure("not needed any more") }
-            guard let frame = try socket.receive()?.last else {
-                silentPolls += 1
-                guard silentPolls <= silentPollsMax else { throw failure("the peer is silent") }
-                poll([socket], wakeUp, timeoutMilliseconds: 100)
-                continue
-            }
-            silentPolls = 0
-            switch try assembly.add(frame) {
-            case .complete(let whole): return whole
-            case .missing: throw failure("the peer does not have it")
-            case .incomplete: if asked < assembly.totalBytes ?? 0 { try ask() }
-            }
-        }
     }
 }

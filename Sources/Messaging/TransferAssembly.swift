@@ -16,11 +16,13 @@ struct TransferAssembly {
     private var receivedBytes: UInt64 = 0
 
     /// - Parameter answer: what `TransferRequest.answer` makes of a request for a whole piece.
-    mutating func add(_ answer: [UInt8]) throws(MalformedBytes) -> Outcome {
+    mutating func add(
+        _ answer: [UInt8]
+    ) throws(MalformedBytes) -> (offset: UInt64, outcome: Outcome) {
         var reader = ByteReader(answer)
         let offset = try reader.read(UInt64.self, "offset")
         let size = try reader.read(UInt64.self, "size")
-        guard size != .max else { return .missing }
+        guard size != .max else { return (offset, .missing) }
         guard size == totalBytes ?? size else {
             throw MalformedBytes(field: "size", offset: 8, rule: "it was another before")
         }
@@ -30,7 +32,7 @@ struct TransferAssembly {
         if offset < size, pieces.updateValue(piece, forKey: offset) == nil {
             receivedBytes += UInt64(piece.count)
         }
-        return receivedBytes == size ? .complete(joined()) : .incomplete
+        return (offset, receivedBytes == size ? .complete(joined()) : .incomplete)
     }
 
     /// A piece lies where one was asked for and is as long as that, so pieces that add up to the

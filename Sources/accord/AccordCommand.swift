@@ -22,7 +22,8 @@ struct AccordCommand: ParsableCommand {
             """,
         subcommands: [
             SynthesizeCommand.self, LaunchCommand.self, CoordinatorCommand.self,
-            WorkerCommand.self, StatusCommand.self, VerifyCommand.self, EvaluateCommand.self,
+            WorkerCommand.self, StatusCommand.self, WhyCommand.self, PauseCommand.self,
+            ResumeCommand.self, VerifyCommand.self, EvaluateCommand.self,
             EncodeCommand.self, ExportCommand.self,
         ])
 

@@ -8,7 +8,8 @@ struct CoordinatorCommand: ParsableCommand {
         abstract: "Lead a run from the head node; the same command resumes.",
         discussion: """
             Waits for workers, plans their lanes, writes the ledger and the checkpoints, and ends \
-            when the run is complete. Its death stops nothing: start it again with the same command.
+            when the run is complete. Its death stops nothing: start it again with the same \
+            command. SIGTERM or Ctrl-C makes a checkpoint first; a second one ends it at once.
             """)
 
     @Option(help: "Configuration file, see docs/configuration.md.")

@@ -36,14 +36,21 @@ struct StatusCommand: ParsableCommand {
         guard let live = status.live else { return }
         print("coordinator      \(live.cluster.phase) (process \(live.processIdentifier))")
         print("stalled sums     \(live.cluster.stalledExchangeCount)")
+        print("evicted          \(live.cluster.evictionCount)\(divergences(live.cluster))")
         for member in live.cluster.members {
             print(
                 "  rank \(member.rank)  \(member.worker)  \(member.hostName):"
                     + "\(member.processIdentifier)  step \(member.appliedStep)  "
                     + member.activity)
+            if let speed = member.speedLine { print("          \(speed)") }
             for line in member.exchangeLines { print("          \(line)") }
         }
+        for joiner in live.cluster.joiners { print("  joins  \(joiner)") }
         for sentence in live.cluster.waitingFor { print("waits: \(sentence)") }
+    }
+
+    private func divergences(_ cluster: ClusterSnapshot) -> String {
+        cluster.divergenceCount == 0 ? "" : " (\(cluster.divergenceCount) for a wrong state)"
     }
 
     private func parts(_ status: RunStatus) -> String {

@@ -9,7 +9,8 @@ struct WorkerCommand: ParsableCommand {
         discussion: """
             Takes the configuration from the coordinator and reads its clips from the same path as \
             the coordinator, or from --data. It may join and leave at any time; the result stays \
-            the same.
+            the same. SIGTERM or Ctrl-C lets it finish its step and bring its state to safety if \
+            nobody else has it; a second one ends it at once. Evicted, it joins again by itself.
             """)
 
     @Option(help: "The coordinator, for example tcp://192.168.0.10:7077.")
@@ -29,6 +30,9 @@ struct WorkerCommand: ParsableCommand {
         help: "Exchange sums over the network, also with workers of this machine.")
     var sharesNoMemory = false
 
+    @Option(name: .customLong(ProcessRestart.countOption), help: .hidden)
+    var rejoinCount: Int = 0
+
     func validate() throws {
         try require(threads, of: "--threads", in: 1...4096)
         try require(giveUpAfter, of: "--give-up-after", in: 1...86400)
@@ -39,6 +43,6 @@ struct WorkerCommand: ParsableCommand {
             WorkerOptions(
                 coordinatorEndpoint: coordinator, threadCount: threads ?? processorCount,
                 dataDirectory: data, giveUpAfterSeconds: giveUpAfter,
-                sharesMemory: !sharesNoMemory))
+                sharesMemory: !sharesNoMemory, rejoinCount: rejoinCount))
     }
 }

@@ -11,8 +11,7 @@ import Testing
                 run: RunID(1), configuration: "", laneCount: 4, stepCount: 100,
                 checkpointEverySteps: 10, stateHashEverySteps: 1),
             dataFingerprint: [7], expectedWorkerCount: workerCount, startTimeoutTicks: 300,
-            silenceTicksMax: 30, exchangePatienceTicks: 50, workerCountMax: 8,
-            dataEndpoint: "coordinator")
+            exchangePatienceTicks: 50, workerCountMax: 8, dataEndpoint: "coordinator")
     }
 
     private static func member(_ number: UInt64) -> Member {
@@ -52,7 +51,7 @@ import Testing
             .ready(
                 Generation(generation),
                 WorkerProgress(
-                    hasState: false, applied: .initial, keepsResult: false, attempt: 1,
+                    hasState: false, applied: .initial, keptResultCount: 0, attempt: 1,
                     attemptScales: [],
                     heldLanes: [])),
             from: WorkerID(number))
@@ -92,7 +91,7 @@ import Testing
     private static func prepares(_ directives: [CoordinatorCore.Directive]) -> Set<UInt64> {
         Set(
             directives.compactMap { directive in
-                if case .send(_, .prepare(let generation)) = directive {
+                if case .broadcast(_, .prepare(let generation)) = directive {
                     return generation.number
                 }
                 return nil
@@ -101,7 +100,7 @@ import Testing
 
     private static func stop(_ directives: [CoordinatorCore.Directive]) -> String? {
         directives.lazy.compactMap { directive in
-            if case .send(_, .stop(let reason)) = directive { return reason }
+            if case .broadcast(_, .stop(let reason)) = directive { return reason }
             return nil
         }.first
     }
@@ -287,6 +286,6 @@ import Testing
         #expect(plans.map(\.base) == [.initial])
         #expect(
             plans.first?.catchUp
-                == [isGiven ? .fetchState(endpoint: "coordinator") : .initialState])
+                == [isGiven ? .fetchState(endpoints: ["coordinator"]) : .initialState])
     }
 }

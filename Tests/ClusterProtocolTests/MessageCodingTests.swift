@@ -30,14 +30,19 @@ import Testing
         .ready(
             Generation(5),
             WorkerProgress(
-                hasState: true, applied: Step(8), keepsResult: true, attempt: 2,
+                hasState: true, applied: Step(8), keptResultCount: 3, attempt: 2,
                 attemptScales: [127, 0, 255], heldLanes: [0, 5, 7])),
         .stepApplied(
             StepReport(
                 generation: Generation(5), step: Step(9), skipped: true, attempts: 2,
                 stateHash: [UInt8](repeating: 7, count: 32), payload: Array("{}".utf8))),
         .clipUnreadable(clip, reason: "cannot decode a.mp4: truncated"),
+        .heartbeat(
+            Heartbeat(
+                generation: .none, applied: nil, isExchanging: false, activity: "",
+                exchangeTimes: .init(), laneMicroseconds: .max)),
         .snapshotReady(step: Step(10), stateHash: [9, 9]), .leave(reason: ""),
+        .retire(reason: "asked to end"), .sighted(WorkerID(.max)),
     ]
 
     private static let fromCoordinator: [CoordinatorMessage] = [
@@ -46,7 +51,13 @@ import Testing
                 run: RunID(.max), configuration: "seed: 1\n", laneCount: 8, stepCount: 100,
                 checkpointEverySteps: 10, stateHashEverySteps: 2)),
         .rejected(reason: "full"), .prepare(Generation(3)), .clipMasked(clip),
-        .acknowledge(committed: Step(4), checkpoint: Step(3)), .evicted(reason: "silent"),
+        .acknowledge(Acknowledgement(committed: Step(4), checkpoint: Step(3))),
+        .acknowledge(
+            Acknowledgement(committed: Step(4), checkpoint: Step(3), offered: Step(5))),
+        .follow(
+            StateSource(step: Step(5), stateHash: [1], endpoints: ["tcp://h:1", "tcp://k:2"]),
+            committed: Step(6)),
+        .probe(WorkerID(3), endpoint: "tcp://h:3"), .released, .evicted(reason: "silent"),
         .stop(reason: "done"),
     ]
 

@@ -29,17 +29,20 @@ import Testing
         times.last.exposedMicroseconds = 7
 
         let before = core.handle(.tick)
-        _ = core.handle(.measured(times))
+        _ = core.handle(.measured(times, laneMicroseconds: 9))
         let after = core.handle(.tick)
 
-        func heartbeat(_ times: ExchangeTimes) -> WorkerCore.Directive {
+        func heartbeat(
+            _ times: ExchangeTimes, _ laneMicroseconds: UInt64
+        ) -> WorkerCore.Directive {
             .send(
                 .heartbeat(
                     Heartbeat(
-                        generation: .none, applied: .initial, isExchanging: false,
-                        activity: "opens the data set", exchangeTimes: times)))
+                        generation: .none, applied: nil, isExchanging: false,
+                        activity: "opens the data set", exchangeTimes: times,
+                        laneMicroseconds: laneMicroseconds)))
         }
-        #expect(before == [heartbeat(.init())])
-        #expect(after == [heartbeat(times)])
+        #expect(before == [heartbeat(.init(), 0)])
+        #expect(after == [heartbeat(times, 9)])
     }
 }

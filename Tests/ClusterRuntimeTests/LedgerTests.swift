@@ -34,7 +34,7 @@ import Testing
     private static func plan(_ generation: Generation) -> StepPlan {
         StepPlan(
             generation: generation, members: members, base: Step(4), attempt: 2,
-            attemptScales: [1, 130], catchUp: [.none, .fetchState(endpoint: "tcp://h:1")],
+            attemptScales: [1, 130], catchUp: [.none, .fetchState(endpoints: ["tcp://h:1"])],
             inFlightLanes: [[0, 2], [1]], steadyLanes: [[0], [1, 2]],
             masked: [MaskedClip(step: Step(5), clipIndex: 7)])
     }

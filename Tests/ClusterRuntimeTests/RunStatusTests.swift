@@ -16,12 +16,14 @@ import Testing
     ) -> LiveStatus {
         let member = ClusterSnapshot.MemberState(
             worker: "w", rank: 0, hostName: "h", processIdentifier: 1, threadCount: 1,
-            appliedStep: 17, activity: "computes", silentTicks: 0, exchangeTimes: .init())
+            appliedStep: 17, activity: "computes", silentTicks: 0, exchangeTimes: .init(),
+            laneMicroseconds: 0, laneCount: 4)
         return LiveStatus(
             cluster: ClusterSnapshot(
                 generation: 3, phase: "training", committedStep: 17, checkpointStep: 10,
                 members: [ClusterSnapshot.MemberState](repeating: member, count: workers),
-                maskedClipCount: 0, evictionCount: 0, stalledExchangeCount: 0,
+                joiners: [], maskedClipCount: 0, evictionCount: 0, divergenceCount: 0,
+                stalledExchangeCount: 0,
                 waitingFor: waitingFor),
             stepCount: stepCount, loss: loss, clipsPerSecond: clipsPerSecond,
             secondsLeft: secondsLeft, processIdentifier: 9)

@@ -96,7 +96,7 @@ import Testing
     @Test func everyCommandIsListedAndExplained() {
         let help = AccordCommand.helpMessage()
 
-        #expect(AccordCommand.configuration.subcommands.count == 9)
+        #expect(AccordCommand.configuration.subcommands.count == 12)
         for command in AccordCommand.configuration.subcommands {
             #expect(help.contains("  \(command.configuration.commandName ?? "?") "))
             #expect(!command.configuration.abstract.isEmpty)

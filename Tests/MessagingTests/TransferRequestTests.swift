@@ -35,7 +35,7 @@ import Testing
         #expect(throws: MalformedBytes.self) { try TransferRequest(decoding: bytes + [0]) }
     }
 
-    @Test(arguments: [(0, 1), (0, 3), (1, 0), (1, 3), (1, 255)] as [(Int, UInt8)])
+    @Test(arguments: [(0, 1), (0, 3), (1, 0), (1, 4), (1, 255)] as [(Int, UInt8)])
     func anotherMarkerOrKindIsRefused(_ place: Int, _ value: UInt8) {
         var bytes = Self.request.encode()
         bytes[place] = value

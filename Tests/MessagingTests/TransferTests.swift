@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Primitives
+import Synchronization
 import Testing
 
 @testable import Messaging
@@ -18,7 +19,7 @@ import Testing
     ) throws -> [UInt8] {
         // The peer goes with its last reference.
         try withExtendedLifetime(peer) {
-            try TransferClient(MessagingContext(), Self.resource, from: peer.endpoint)
+            try TransferClient(MessagingContext(), Self.resource, from: [peer.endpoint])
                 .fetch(silenceSecondsMax: silenceSecondsMax, isCancelled: isCancelled)
         }
     }
@@ -81,6 +82,74 @@ import Testing
         }
 
         #expect(failure?.reason == "the peer is silent")
+    }
+
+    // MARK: - Several peers
+
+    private func fetch(from peers: [TransferPeer]) throws -> [UInt8] {
+        try withExtendedLifetime(peers) {
+            try TransferClient(MessagingContext(), Self.resource, from: peers.map(\.endpoint))
+                .fetch { false }
+        }
+    }
+
+    /// Counts what it was asked for.
+    private final class CountingPeer: Sendable {
+        let peer: TransferPeer
+        private let counted: Mailbox<Bool>
+
+        init(having bytes: [UInt8]?, answersMax: Int = .max) throws {
+            let counted = Mailbox<Bool>()
+            let left = Mutex(answersMax)
+            self.counted = counted
+            peer = try TransferPeer { request in
+                counted.post(true)
+                guard
+                    left.withLock({
+                        $0 -= 1; return $0 >= 0
+                    })
+                else { return [] }
+                return [try TransferRequest(decoding: request).answer(from: bytes)]
+            }
+        }
+
+        var count: Int { counted.drain().count }
+    }
+
+    @Test func severalPeersShareTheWork() throws {
+        let bytes = Self.bytes(40 * Self.piece + 3)
+        let peers = try (0..<3).map { _ in try CountingPeer(having: bytes) }
+
+        #expect(try fetch(from: peers.map(\.peer)) == bytes)
+
+        let counts = peers.map(\.count)
+        #expect(counts.allSatisfy { $0 >= 8 }, "each is asked at least for what goes ahead")
+        #expect(counts.reduce(0, +) >= 41)
+    }
+
+    @Test func aPeerWithoutTheResourceLeavesItToTheOthers() throws {
+        let bytes = Self.bytes(20 * Self.piece)
+        let peers = try [nil, bytes, nil].map { try TransferPeer(having: $0) }
+
+        #expect(try fetch(from: peers) == bytes)
+    }
+
+    @Test func whenNobodyHasItTheTransferFails() throws {
+        let peers = try (0..<2).map { _ in try TransferPeer(having: nil) }
+
+        let failure = #expect(throws: TransferFailure.self) { try fetch(from: peers) }
+        #expect(failure?.reason == "the peer does not have it")
+    }
+
+    @Test func thePiecesOfAPeerThatFallsSilentComeFromTheOthers() throws {
+        let bytes = Self.bytes(30 * Self.piece + 9)
+        let silent = try CountingPeer(having: bytes, answersMax: 2)
+        let good = try CountingPeer(having: bytes)
+
+        #expect(try fetch(from: [silent.peer, good.peer]) == bytes)
+
+        #expect(silent.count > 2)
+        #expect(good.count >= 29)
     }
 
     // MARK: - Peers that lie

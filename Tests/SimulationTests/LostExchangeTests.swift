@@ -3,6 +3,8 @@ import ClusterProtocol
 import Primitives
 import Testing
 
+@testable import Simulation
+
 /// When an exchange is run again, and when it is only waited for.
 extension VirtualClusterTests {
     private static let seeds: [UInt64] = Array(1...30)
@@ -52,8 +54,9 @@ extension VirtualClusterTests {
         #expect(cluster.generationCount == 1)
     }
 
+    /// The run is over before the state has come, and as early as without anybody who fetches one.
     @Test(arguments: seeds)
-    func whoFetchesAStateForLongIsWaitedFor(_ seed: UInt64) {
+    func whoFetchesAStateForLongHoldsUpNobody(_ seed: UInt64) {
         var faults = VirtualCluster.Faults()
         faults.lateWorkers = [30]
         faults.stateTicks = 300
@@ -62,6 +65,21 @@ extension VirtualClusterTests {
 
         #expect(cluster.counts.catchUps["fetchState"] == 1)
         #expect(stalls(cluster) == [])
+        #expect(cluster.generationCount == 1)
+    }
+
+    /// It gets the state of one step and the results of those after it while the others go on, and
+    /// then nobody has to wait for it.
+    @Test(arguments: seeds)
+    func whoJoinsFollowsTheOthersFirst(_ seed: UInt64) {
+        var faults = VirtualCluster.Faults()
+        faults.lateWorkers = [20]
+
+        let cluster = run(seed, faults)
+
+        #expect(cluster.counts.catchUps["fetchState"] == 1)
+        #expect(cluster.counts.catchUps["fetchReduced", default: 0] >= 1)
+        #expect(cluster.counts.joined == 4)
         #expect(cluster.generationCount == 2)
     }
 

@@ -3,6 +3,8 @@ import ClusterProtocol
 import Primitives
 import Testing
 
+@testable import Simulation
+
 /// Whole runs of the real cores, on one seed each.
 @Suite struct VirtualClusterTests {
     static let stepCount: UInt64 = 24
@@ -89,6 +91,9 @@ import Testing
             total.doubled += cluster.counts.doubled
             total.lostResults += cluster.counts.lostResults
             total.workerDeaths += cluster.counts.workerDeaths
+            total.brokenConnections += cluster.counts.brokenConnections
+            total.retirements += cluster.counts.retirements
+            total.pauses += cluster.counts.pauses
             total.coordinatorDeaths += cluster.counts.coordinatorDeaths
             total.secondAttempts += cluster.counts.secondAttempts
             total.catchUps.merge(cluster.counts.catchUps, uniquingKeysWith: +)
@@ -98,6 +103,9 @@ import Testing
         #expect(total.doubled > 1000)
         #expect(total.lostResults > 100)
         #expect(total.workerDeaths > 400)
+        #expect(total.brokenConnections > 100)
+        #expect(total.retirements > 100)
+        #expect(total.pauses > 100)
         #expect(total.coordinatorDeaths > 200)
         #expect(total.secondAttempts > 400)
         for kind in ["initialState", "fetchReduced", "fetchState"] {
@@ -105,7 +113,7 @@ import Testing
         }
     }
 
-    private static func faultyCluster(_ seed: UInt64) -> VirtualCluster {
+    static func faultyCluster(_ seed: UInt64) -> VirtualCluster {
         var generator = SeededGenerator(seed: seed, purpose: .testing, [1])
         var faults = VirtualCluster.Faults()
         faults.lostPercent = generator.next(below: 4) * 3
@@ -113,6 +121,12 @@ import Testing
         faults.lostResultsPerMille = generator.next(below: 3) * 10
         faults.workerDeaths = (0..<generator.next(below: 4)).map { _ in
             5 + generator.next(below: 120)
+        }
+        faults.retirements = (0..<generator.next(below: 3)).map { _ in
+            5 + generator.next(below: 120)
+        }
+        faults.pauses = (0..<generator.next(below: 2)).map { _ in
+            (5 + generator.next(below: 90), generator.next(below: 100))
         }
         faults.lateWorkers = (0..<generator.next(below: 5)).map { _ in
             5 + generator.next(below: 90)

@@ -64,8 +64,14 @@ final class VirtualWorker {
 
     var hash: [UInt8] { Self.hash(state) }
 
-    /// The step whose reduced result it can serve.
+    /// The step whose reduced result it can serve in any case.
     private(set) var result: Step?
+    /// It serves the results of all later steps, too.
+    var historyStart: Step?
+
+    func serves(_ step: Step) -> Bool {
+        step == result || step <= applied && historyStart.map { step > $0 } == true
+    }
 
     func apply(_ step: Step) {
         result = step
@@ -99,25 +105,4 @@ struct Exchange {
     }
 
     var lanes: [Int: [Int]] = [:]
-}
-
-/// What happens when; equal moments in the order of adding.
-struct Agenda {
-    private var entries: [(time: Int, number: Int, action: () -> Void)] = []
-    private var count = 0
-
-    mutating func add(_ time: Int, _ action: @escaping () -> Void) {
-        count += 1
-        // Sorted descending, so that the next one is popped from the end.
-        var low = 0
-        var high = entries.count
-        while low < high {
-            let middle = (low + high) / 2
-            if entries[middle].time > time { low = middle + 1 } else { high = middle }
-        }
-        // Equal times: earlier entries stay nearer to the end.
-        entries.insert((time, count, action), at: low)
-    }
-
-    mutating func next() -> (Int, () -> Void)? { entries.popLast().map { ($0.time, $0.action) } }
 }

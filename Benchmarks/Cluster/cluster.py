@@ -1,0 +1,390 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Measures what failures cost a cluster of real processes on this machine.
+
+    cluster.py kills | freezes | chaos | absent | joiner | oversubscribed   [--count N] [--seconds N]
+
+Needs nothing but Python 3 and `.build/release/accord`; `make bench-cluster` runs all scenarios.
+What is timed is read from the ledger of the run, every two milliseconds, as the coordinator commits.
+"""
+
+import argparse
+import json
+import os
+import random
+import re
+import signal
+import sqlite3
+import statistics
+import subprocess
+import sys
+import threading
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+POLL_SECONDS = 0.002
+
+
+class Cluster:
+    """A coordinator and workers as children of this process."""
+
+    def __init__(self, options, name, **changes):
+        self.options = options
+        self.run = os.path.join(options.work, name)
+        subprocess.run(["rm", "-rf", self.run], check=True)
+        os.makedirs(self.run)
+        self.configuration = os.path.join(options.work, name + ".yaml")
+        with open(os.path.join(ROOT, "configs", "smoke.yaml")) as file:
+            text = file.read()
+        for key, value in {"directory": options.clips, **changes}.items():
+            text, count = re.subn(rf"(?m)^(\s*){key}:.*$", rf"\g<1>{key}: {value}", text)
+            assert count == 1, f"the configuration has no {key}"
+        with open(self.configuration, "w") as file:
+            file.write(text)
+        self.workers = []
+        self.coordinator = None
+        self.connection = None
+
+    def start(self, *words):
+        name = f"{words[0]}-{time.monotonic_ns()}.log"
+        with open(os.path.join(self.run, name), "w") as log:
+            # They go with this process, however that ends.
+            return subprocess.Popen(
+                ["setpriv", "--pdeathsig", "KILL", "--", self.options.accord, *words],
+                stdout=log, stderr=log)
+
+    def start_coordinator(self, workers):
+        self.coordinator = self.start(
+            "coordinator", "--config", self.configuration, "--run", self.run,
+            "--workers", str(workers))
+
+    def endpoint(self):
+        path = os.path.join(self.run, "endpoint.json")
+        while not os.path.exists(path):
+            assert self.coordinator.poll() is None, "the coordinator has ended; see " + self.run
+            time.sleep(0.01)
+        with open(path) as file:
+            return json.load(file)["control"]
+
+    def add_worker(self, threads=1):
+        worker = self.start(
+            "worker", "--coordinator", self.endpoint(), "--threads", str(threads))
+        self.workers.append(worker)
+        return worker
+
+    def newest(self):
+        """Number and generation of the newest committed step."""
+        if self.connection is None:
+            path = os.path.join(self.run, "run.sqlite")
+            self.connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=10)
+        try:
+            row = self.connection.execute(
+                "SELECT number, generation FROM step ORDER BY number DESC LIMIT 1").fetchone()
+        except sqlite3.OperationalError:
+            return (0, 0)
+        return row or (0, 0)
+
+    def status(self):
+        while True:
+            try:
+                with open(os.path.join(self.run, "status.json")) as file:
+                    return json.load(file)["cluster"]
+            except (FileNotFoundError, ValueError):
+                time.sleep(0.01)
+
+    def wait(self, what, condition, seconds=120):
+        deadline = time.monotonic() + seconds
+        while not condition():
+            if time.monotonic() > deadline:
+                raise RuntimeError(
+                    f"waited {seconds} s for {what}: {self.status()['waitingFor']}; see {self.run}")
+            time.sleep(POLL_SECONDS)
+
+    def wait_for_members(self, count):
+        """All there, and some steps in the present generation."""
+        def settled():
+            status = self.status()
+            return len(status["members"]) == count and status["phase"] == "running"
+        self.wait(f"{count} members", settled)
+        first, _ = self.newest()
+        self.wait("steps", lambda: self.newest()[0] >= first + 5)
+
+    def seconds_to_next_generations_commit(self, strike, limit=60):
+        _, generation = self.newest()
+        start = time.monotonic()
+        strike()
+        self.wait("a commit without it", lambda: self.newest()[1] > generation, limit)
+        return time.monotonic() - start
+
+    def step_seconds(self, count=30):
+        """The median time from commit to commit."""
+        times, (last, _) = [], self.newest()
+        before = None
+        while len(times) < count:
+            step, _ = self.newest()
+            if step > last:
+                now = time.monotonic()
+                if before is not None and step == last + 1:
+                    times.append(now - before)
+                before, last = now, step
+            time.sleep(0.0005)
+        return statistics.median(times)
+
+    def hash(self):
+        words = [self.options.accord, "status", "--run", self.run, "--json"]
+        status = json.loads(subprocess.run(words, capture_output=True, check=True).stdout)
+        return status["step"], status["stateHash"]
+
+    def verify(self):
+        words = [self.options.accord, "verify", "--run", self.run]
+        return subprocess.run(words, capture_output=True).returncode == 0
+
+    def end(self):
+        for process in self.workers + [self.coordinator]:
+            if process is not None and process.poll() is None:
+                process.send_signal(signal.SIGCONT)
+                process.kill()
+                process.wait()
+
+
+def row(name, value, limit):
+    print(f"{name:<52} {value:>12}  ({limit})", flush=True)
+
+
+def percentile(values, share):
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+def report_strikes(name, times, step, bound):
+    row(f"{name}: strikes", len(times), "")
+    row(f"{name}: median to the survivors' commit", f"{statistics.median(times):.3f} s", "")
+    row(f"{name}: p99", f"{percentile(times, 0.99):.3f} s",
+        f"at most {bound} s and a step of {step * 1000:.0f} ms")
+
+
+def kills(options):
+    cluster = Cluster(options, "kills", epochCount=100000)
+    cluster.start_coordinator(3)
+    for _ in range(3):
+        cluster.add_worker()
+    times, steps = [], []
+    for _ in range(options.count or 50):
+        cluster.wait_for_members(3)
+        steps.append(cluster.step_seconds(5))
+        victim = cluster.workers.pop(random.randrange(3))
+        times.append(cluster.seconds_to_next_generations_commit(victim.kill))
+        victim.wait()
+        cluster.add_worker()
+    report_strikes("SIGKILL", times, statistics.median(steps), 1)
+    cluster.end()
+
+
+def freezes(options):
+    cluster = Cluster(options, "freezes", epochCount=100000)
+    cluster.start_coordinator(3)
+    for _ in range(3):
+        cluster.add_worker()
+    times, steps = [], []
+    for _ in range(options.count or 20):
+        cluster.wait_for_members(3)
+        steps.append(cluster.step_seconds(5))
+        victim = random.choice(cluster.workers)
+        times.append(cluster.seconds_to_next_generations_commit(
+            lambda: victim.send_signal(signal.SIGSTOP)))
+        # It finds itself evicted and comes back as a new worker in the same process.
+        victim.send_signal(signal.SIGCONT)
+    report_strikes("SIGSTOP", times, statistics.median(steps), 3)
+    cluster.end()
+
+
+def chaos(options):
+    """Random kills and freezes of workers and coordinator in one run that must not notice."""
+    epochs = options.epochs
+    quiet = Cluster(options, "quiet", epochCount=epochs)
+    quiet.start_coordinator(1)
+    quiet.add_worker(2)
+    assert quiet.coordinator.wait() == 0, "the undisturbed run failed; see " + quiet.run
+    expected = quiet.hash()
+    quiet.end()
+
+    cluster = Cluster(options, "chaos", epochCount=epochs)
+    cluster.start_coordinator(3)
+    for _ in range(3):
+        cluster.add_worker()
+    counts = dict.fromkeys(["worker killed", "worker frozen", "coordinator killed",
+                            "coordinator frozen", "both killed"], 0)
+    newest, went_back, total = 0, 0, options.count or 100
+    thaws = []
+    while sum(counts.values()) < total:
+        kind = random.choices(list(counts), weights=[40, 25, 15, 10, 10])[0]
+        cluster.wait("a step", lambda: cluster.newest()[0] > newest)
+        pause = time.monotonic() + random.uniform(0.05, 1.5)
+        while time.monotonic() < pause:
+            step, _ = cluster.newest()
+            went_back += step < newest
+            newest = max(newest, step)
+            time.sleep(POLL_SECONDS)
+        if cluster.coordinator.poll() is not None:
+            raise RuntimeError(f"the run was over after {sum(counts.values())} faults: --epochs")
+        counts[kind] += 1
+        alive = [worker for worker in cluster.workers if worker.poll() is None]
+        if kind in ("coordinator killed", "both killed"):
+            cluster.coordinator.kill()
+            cluster.coordinator.wait()
+        if kind in ("worker killed", "both killed") and alive:
+            victim = random.choice(alive)
+            victim.kill()
+            victim.wait()
+        if kind == "worker frozen" and alive:
+            victim = random.choice(alive)
+            victim.send_signal(signal.SIGSTOP)
+            thaws.append((time.monotonic() + random.uniform(0.2, 5), victim))
+        if kind == "coordinator frozen":
+            cluster.coordinator.send_signal(signal.SIGSTOP)
+            time.sleep(random.uniform(0.2, 3))
+            cluster.coordinator.send_signal(signal.SIGCONT)
+        if kind in ("coordinator killed", "both killed"):
+            time.sleep(random.uniform(0, 2))
+            cluster.start_coordinator(1)
+        for _, frozen in [entry for entry in thaws if entry[0] <= time.monotonic()]:
+            frozen.send_signal(signal.SIGCONT)
+        thaws = [entry for entry in thaws if entry[0] > time.monotonic()]
+        while sum(worker.poll() is None for worker in cluster.workers) < 3:
+            cluster.add_worker()
+    for _, frozen in thaws:
+        frozen.send_signal(signal.SIGCONT)
+    code = cluster.coordinator.wait(600)
+    for kind, count in counts.items():
+        row(f"chaos: {kind}", count, "")
+    row("chaos: committed step went back", went_back, "never")
+    row("chaos: exit code of the coordinator", code, "0")
+    row("chaos: same hash as undisturbed", cluster.hash() == expected, f"step {expected[0]}")
+    row("chaos: accord verify", cluster.verify(), "every clip once per epoch")
+    cluster.end()
+
+
+def absent(options):
+    cluster = Cluster(options, "absent", epochCount=100000)
+    cluster.start_coordinator(3)
+    for _ in range(3):
+        cluster.add_worker()
+    cluster.wait_for_members(3)
+    step, generation = cluster.newest()
+    pace = cluster.step_seconds()
+    seconds = options.seconds or 60
+    before, _ = cluster.newest()
+    cluster.coordinator.kill()
+    cluster.coordinator.wait()
+    time.sleep(seconds)
+    cluster.start_coordinator(3)
+    cluster.wait("the coordinator", lambda: cluster.newest()[0] > before)
+    time.sleep(8)
+    cluster.wait("its members", lambda: cluster.status()["phase"] == "running")
+    status = cluster.status()
+    after, now_generation = cluster.newest()
+    row("coordinator absent", f"{seconds} s", "")
+    row("steps since it died", after - before,
+        f"{(seconds + 8) / pace:.0f} at the pace before")
+    row("members", len(status["members"]), "3 of 3")
+    row("evictions", status["evictionCount"], "0")
+    row("new generations", now_generation - generation, "0")
+    cluster.end()
+
+
+def joiner(options):
+    """A state of 200 MB: 12.5 million parameters with two moments and a key encoder."""
+    cluster = Cluster(
+        options, "joiner", epochCount=100000, width=512, layerCount=4, headCount=8,
+        feedForwardWidth=2048, count=2, microbatchSize=1, everySteps=1000000,
+        stateHashEverySteps=20)
+    cluster.start_coordinator(1)
+    cluster.add_worker(1)
+    cluster.wait_for_members(1)
+    paces, means, longest, times = [], [], [], []
+    for _ in range(options.count or 10):
+        paces.append(cluster.step_seconds(20))
+        _, generation = cluster.newest()
+        start = time.monotonic()
+        joining = cluster.add_worker(1)
+        steps, before, (last, _) = [], None, cluster.newest()
+        while True:
+            step, present = cluster.newest()
+            if step > last:
+                now = time.monotonic()
+                if before is not None:
+                    steps.append((now - before) / (step - last))
+                before, last = now, step
+                if present > generation:
+                    break
+            time.sleep(0.0005)
+        times.append(time.monotonic() - start)
+        # The last one is the first with the joiner.
+        means.append(statistics.mean(steps[:-1]))
+        longest.append(max(steps))
+        cluster.workers.remove(joining)
+        cluster.seconds_to_next_generations_commit(joining.kill)
+        joining.wait()
+    pace = statistics.median(paces)
+    row("joiner: start to the first commit with it", f"{statistics.median(times):.2f} s",
+        f"longest {max(times):.2f} s, at most 5 s")
+    row("joiner: usual step of the other", f"{pace * 1000:.0f} ms", "")
+    row("joiner: mean step meanwhile", f"{statistics.mean(means) * 1000:.0f} ms",
+        f"{100 * (statistics.mean(means) / pace - 1):+.0f} %, at most +10 %")
+    row("joiner: longest step meanwhile", f"{max(longest) * 1000:.0f} ms", "")
+    cluster.end()
+
+
+def oversubscribed(options):
+    """Four busy processes for every processor, beside the workers."""
+    busy = [subprocess.Popen(["setpriv", "--pdeathsig", "KILL", "--", sys.executable, "-c",
+                              "while True: pass"])
+            for _ in range(4 * os.cpu_count())]
+    try:
+        cluster = Cluster(options, "oversubscribed", epochCount=100000)
+        cluster.start_coordinator(3)
+        for _ in range(3):
+            cluster.add_worker()
+        cluster.wait_for_members(3)
+        seconds = options.seconds or 600
+        start, (first, generation) = time.monotonic(), cluster.newest()
+        time.sleep(seconds)
+        status = cluster.status()
+        row("oversubscribed", f"{seconds} s", f"{len(busy)} busy processes")
+        row("steps", cluster.newest()[0] - first, "")
+        row("evictions", status["evictionCount"], "0")
+        row("new generations", cluster.newest()[1] - generation, "")
+        cluster.end()
+    finally:
+        for process in busy:
+            process.kill()
+            process.wait()
+
+
+SCENARIOS = {
+    "kills": kills, "freezes": freezes, "chaos": chaos, "absent": absent, "joiner": joiner,
+    "oversubscribed": oversubscribed,
+}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("scenarios", nargs="+", choices=SCENARIOS)
+    parser.add_argument("--accord", default=os.path.join(ROOT, ".build/release/accord"))
+    parser.add_argument("--work", default=os.path.join(ROOT, "build/bench-cluster"))
+    parser.add_argument("--count", type=int, help="strikes")
+    parser.add_argument("--seconds", type=int, help="of absence or load")
+    parser.add_argument("--epochs", type=int, default=4000, help="of the run that chaos disturbs")
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    random.seed(options.seed)
+    options.clips = os.path.join(options.work, "clips")
+    if not os.path.exists(os.path.join(options.clips, "vocab.txt")):
+        subprocess.run([options.accord, "synthesize", "--clips", "120", "--seed", "7",
+                        "--out", options.clips], check=True, stdout=subprocess.DEVNULL)
+    for scenario in options.scenarios:
+        SCENARIOS[scenario](options)
+
+
+if __name__ == "__main__":
+    main()

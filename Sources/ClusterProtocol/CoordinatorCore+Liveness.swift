@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+import Primitives
+
+extension CoordinatorCore {
+    /// How many peers are asked about a suspect: one may have lost its way to it, too.
+    private static let askedPeersMax = 3
+
+    /// A dead process's system says so at once; a living one is heard again within a moment.
+    mutating func onConnectionBroke(_ worker: WorkerID) {
+        if let index = members.position(of: worker) {
+            members[index].liveness.noteBrokenConnection(at: now)
+            askAboutSuspects()
+        } else if let index = candidates.position(of: worker) {
+            candidates[index].liveness.noteBrokenConnection(at: now)
+        }
+    }
+
+    mutating func onSighted(_ worker: WorkerID) {
+        guard let index = members.position(of: worker) else { return }
+        members[index].liveness.noteSighting(at: now)
+    }
+
+    /// The next generation begins when all members have answered.
+    private func isNeeded(_ state: MemberState) -> Bool {
+        phase == .preparing && state.progress == nil
+    }
+
+    private func verdict(on state: MemberState) -> Liveness.Verdict {
+        state.liveness.verdict(at: now, isNeeded: isNeeded(state))
+    }
+
+    mutating func evictTheDead() {
+        askAboutSuspects()
+        let dead = members.enumerated().compactMap { index, state -> (Int, String)? in
+            guard case .dead(let reason) = verdict(on: state) else { return nil }
+            return (index, reason)
+        }
+        evict(dead)
+        _ = candidates.removeAll { candidate in
+            if case .dead = candidate.liveness.verdict(at: now, isNeeded: false) { return true }
+            return false
+        }
+    }
+
+    private mutating func askAboutSuspects() {
+        for index in members.indices where verdict(on: members[index]) == .suspected {
+            guard members[index].liveness.takeMayAsk(at: now) else { continue }
+            let suspect = members[index].member
+            let peers = members.filter {
+                $0.worker != suspect.worker && verdict(on: $0) == .alive
+            }
+            for peer in peers.prefix(Self.askedPeersMax) {
+                send(.probe(suspect.worker, endpoint: suspect.dataEndpoint), to: peer.worker)
+            }
+        }
+    }
+
+    /// - Parameter evictions: indices of members, each with the reason.
+    mutating func evict(_ evictions: [(index: Int, reason: String)]) {
+        guard !evictions.isEmpty else { return }
+        for (index, reason) in evictions {
+            evictionCount += 1
+            record("evicted \(members[index].member.name): \(reason)")
+            send(.evicted(reason: reason), to: members[index].worker)
+        }
+        let names = evictions.count == 1 ? evictions[0].reason : "\(evictions.count) evicted"
+        remove(evictions.map(\.index), because: names)
+    }
+}

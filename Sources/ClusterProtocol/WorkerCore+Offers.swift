@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+import Primitives
+
+/// What a member keeps for others: its state after a step, and the results of all steps since.
+struct Offer: Equatable, Sendable {
+    /// As the coordinator has asked for; nil = nothing.
+    var asked: Step?
+    /// The step whose state is kept.
+    var keptStep: Step?
+    /// The same, once it is encoded.
+    var snapshot: Snapshot?
+
+    struct Snapshot: Equatable, Sendable {
+        let step: Step
+        let stateHash: [UInt8]
+    }
+}
+
+extension WorkerCore {
+    /// A coordinator that was started again does not know of offers, so what the plan counts on
+    /// stays whatever it says; it says it again.
+    mutating func onOffered(_ step: Step?) {
+        guard step != offer.asked, !servesThePlan else { return }
+        if phase == .preparing, offer.keptStep != nil {
+            // What `ready` has said stays true until the plan; another snapshot does no harm.
+            guard let step, busy == .no, applied >= step else { return }
+            offer.asked = step
+            directives.append(.retainSnapshot(applied))
+            return
+        }
+        if step == nil { directives.append(.keepResults(after: nil)) }
+        offer = Offer(asked: step)
+        keepOfferIfDue()
+    }
+
+    /// Others may still fetch results to come to the base, until the step after it, for which they
+    /// are needed.
+    private var servesThePlan: Bool {
+        guard let plan, applied == plan.base else { return false }
+        let own = plan.members[rank].dataEndpoint
+        return plan.catchUp.contains { choice in
+            if case .fetchReduced(let endpoints) = choice { endpoints.contains(own) } else { false }
+        }
+    }
+
+    /// At the step that was asked for, so that all who offer have the same, or at a later one.
+    mutating func keepOfferIfDue() {
+        guard let asked = offer.asked, offer.keptStep == nil, hasState, busy == .no,
+            phase == .stepping || phase == .preparing, applied >= asked
+        else { return }
+        offer.keptStep = applied
+        directives.append(.keepResults(after: applied))
+        directives.append(.retainSnapshot(applied))
+    }
+
+    /// Begins again with the state that has been installed.
+    mutating func withdrawOffer() {
+        guard offer.keptStep != nil else { return }
+        offer = Offer(asked: offer.asked)
+        directives.append(.keepResults(after: nil))
+    }
+
+    mutating func onSnapshotRetained(_ step: Step, _ stateHash: [UInt8]) {
+        let isOffered = offer.keptStep != nil && offer.asked.map { step >= $0 } == true
+        if isOffered { offer.snapshot = .init(step: step, stateHash: stateHash) }
+        // One that is kept for a peer alone does not become a checkpoint.
+        let isCheckpoint = welcome?.isSnapshotStep(step) == true && rank == 0
+        if isCheckpoint { retained = (step, stateHash) }
+        if isOffered || isCheckpoint { send(.snapshotReady(step: step, stateHash: stateHash)) }
+    }
+
+    /// Up to that of the step applied.
+    var keptResultCount: Int {
+        guard keepsResult else { return 0 }
+        let offered = offer.keptStep.map { Int(applied.number - $0.number) } ?? 0
+        return max(1, min(offered, Self.keptResultCountMin))
+    }
+}

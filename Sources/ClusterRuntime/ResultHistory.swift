@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+import ClusterProtocol
+import Primitives
+
+/// Encoded results of the steps since the state that is kept for joiners, without a gap.
+struct ResultHistory: Sendable {
+    private static let bytesMax = 1 << 30
+
+    /// The step whose state is kept.
+    let start: Step
+    private(set) var results: [Step: [UInt8]] = [:]
+    private var newest: Step
+    private var byteCount = 0
+
+    init(start: Step) {
+        self.start = start
+        newest = start
+    }
+
+    /// Older ones make room; who needs one that is gone begins again with a newer state.
+    mutating func add(_ result: [UInt8], of step: Step) {
+        guard step == newest.next else { return }
+        newest = step
+        results[step] = result
+        byteCount += result.count
+        while byteCount > Self.bytesMax, results.count > WorkerCore.keptResultCountMin {
+            guard let oldest = results.keys.min() else { return }
+            byteCount -= results.removeValue(forKey: oldest)?.count ?? 0
+        }
+    }
+}

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+import Primitives
+
+/// Why a transfer did not happen.
+package struct TransferFailure: Error, Sendable, CustomStringConvertible {
+    package let resource: TransferResource
+    package let endpoints: [String]
+    package let reason: String
+
+    package var description: String {
+        "fetching the \(resource) from \(endpoints.joined(separator: ", ")): \(reason)"
+    }
+}
+
+/// Fetches a resource in pieces from several peers that have the same, several requests ahead.
+///
+/// A peer that does not have it, or falls silent, leaves its pieces to the others.
+/// Isolation: blocks; a thread of its own.
+package struct TransferClient {
+    private let context: MessagingContext
+    private let resource: TransferResource
+    private let endpoints: [String]
+
+    package init(
+        _ context: MessagingContext, _ resource: TransferResource, from endpoints: [String]
+    ) {
+        self.context = context
+        self.resource = resource
+        self.endpoints = endpoints
+    }
+
+    /// - Parameter isCancelled: asked several times a second.
+    /// - Parameter silenceSecondsMax: gives up when nothing has come for so long.
+    package func fetch(
+        silenceSecondsMax: Int = 10, isCancelled: () -> Bool
+    ) throws(TransferFailure) -> [UInt8] {
+        do {
+            var session = try TransferSession(context, resource, endpoints)
+            return try session.run(silentPollsMax: silenceSecondsMax * 10, isCancelled)
+        } catch let failure as TransferFailure {
+            throw failure
+        } catch {
+            throw TransferFailure(
+                resource: resource, endpoints: endpoints, reason: "\(error)")
+        }
+    }
+}
+
+/// One fetch: who is asked for what.
+private struct TransferSession {
+    private static let requestsAhead = 8
+    /// A peer that is silent for so many polls of 100 ms leaves its pieces to the others.
+    private static let slowPolls = 20
+
+    private struct Peer {
+        let endpoint: String
+        let socket: Socket
+        /// Offsets that it was asked for.
+        var asked: Set<UInt64> = []
+        var silentPolls = 0
+    }
+
+    private let resource: TransferResource
+    private var peers: [Peer] = []
+    private let wakeUp = WakeUp()
+    private var assembly = TransferAssembly()
+    private var nextOffset: UInt64 = 0
+    /// Of peers that are gone or slow.
+    private var again: [UInt64] = []
+
+    init(
+        _ context: MessagingContext, _ resource: TransferResource, _ endpoints: [String]
+    ) throws {
+        self.resource = resource
+        var generator = SystemRandomNumberGenerator()
+        for endpoint in endpoints {
+            let identity = withUnsafeBytes(of: generator.next()) { [1] + Array($0) }
+            let socket = try Socket(
+                .dealer(identity: identity), context,
+                messageBytesMax: Int(TransferRequest.pieceBytesMax) + 64)
+            try socket.connect(endpoint)
+            peers.append(Peer(endpoint: endpoint, socket: socket))
+        }
+    }
+
+    private func failure(_ reason: String) -> TransferFailure {
+        TransferFailure(
+            resource: resource, endpoints: peers.map(\.endpoint), reason: reason)
+    }
+
+    mutating func run(
+        silentPollsMax: Int, _ isCancelled: () -> Bool
+    ) throws -> [UInt8] {
+        var silentPolls = 0
+        while true {
+            if isCancelled() { throw failure("not needed any more") }
+            for index in peers.indices { try askAhead(index) }
+            let outcome = try receive()
+            if let whole = outcome.whole { return whole }
+            if outcome.hasReceived {
+                silentPolls = 0
+                continue
+            }
+            silentPolls += 1
+            guard silentPolls <= silentPollsMax else { throw failure("the peer is silent") }
+            poll(peers.map(\.socket), wakeUp, timeoutMilliseconds: 100)
+            leavePiecesOfTheSilent()
+        }
+    }
+
+    private mutating func askAhead(_ index: Int) throws {
+        guard peers[index].silentPolls < Self.slowPolls else { return }
+        while peers[index].asked.count < Self.requestsAhead, let offset = takeOffset() {
+            let request = TransferRequest(
+                resource: resource, offset: offset, count: TransferRequest.pieceBytesMax)
+            _ = try peers[index].socket.send([request.encode()])
+            peers[index].asked.insert(offset)
+        }
+    }
+
+    /// Until the first answer tells the size, peers may be asked for pieces that are not there.
+    private mutating func takeOffset() -> UInt64? {
+        if let offset = again.popLast() { return offset }
+        guard nextOffset < assembly.totalBytes ?? .max else { return nil }
+        defer { nextOffset += UInt64(TransferRequest.pieceBytesMax) }
+        return nextOffset
+    }
+
+    private mutating func receive() throws -> (whole: [UInt8]?, hasReceived: Bool) {
+        var hasReceived = false
+        var lacking: [Int] = []
+        for index in peers.indices {
+            while let frame = try peers[index].socket.receive()?.last {
+                hasReceived = true
+                peers[index].silentPolls = 0
+                let answer = try assembly.add(frame)
+                if case .missing = answer.outcome {
+                    lacking.append(index)
+                    break
+                }
+                peers[index].asked.remove(answer.offset)
+                if case .complete(let whole) = answer.outcome { return (whole, true) }
+            }
+        }
+        for index in lacking.reversed() {
+            again += peers[index].asked
+            let peer = peers.remove(at: index)
+            guard !peers.isEmpty else {
+                peers = [peer]
+                throw failure("the peer does not have it")
+            }
+        }
+        return (nil, hasReceived)
+    }
+
+    private mutating func leavePiecesOfTheSilent() {
+        for index in peers.indices where !peers[index].asked.isEmpty {
+            peers[index].silentPolls += 1
+            guard peers[index].silentPolls == Self.slowPolls, peers.count > 1 else { continue }
+            again += peers[index].asked
+            peers[index].asked = []
+        }
+    }
+}
