@@ -6,7 +6,7 @@ SHELL := /bin/bash
 .ONESHELL:
 .DEFAULT_GOAL := help
 .PHONY: help setup build demo simulate test check format bench bench-step bench-all-reduce \
-    bench-verify bench-cluster loss-curves fuzz fuzz-corpus clean
+    bench-bank bench-verify bench-cluster loss-curves experiment-bank fuzz fuzz-corpus clean
 
 # Headers of the C libraries, and the tools that find them. SQLite belongs to the run's ledger.
 PACKAGES := git pkg-config binutils g++ libopenblas-dev libdnnl-dev libzmq3-dev libsqlite3-dev \
@@ -17,7 +17,7 @@ PACKAGES := git pkg-config binutils g++ libopenblas-dev libdnnl-dev libzmq3-dev 
 FLAGS := --configuration release -Xswiftc -enable-testing
 ACCORD := .build/release/accord
 DEMO := build/demo
-SEEDS ?= 1000
+HISTORIES ?= 1000
 # For the peers of the benchmarks.
 PYTHON ?= python3
 # Of bench-all-reduce, such as: --place machine --ranks 2 --sizes 4096 100000000
@@ -84,8 +84,8 @@ demo: build ## Make clips, train on them with two workers, measure retrieval.
 	    '  README.md, docs/architecture.md         several machines; how it works' \
 	    'To train again from the start: rm -r $(DEMO)/run, then make demo.'
 
-simulate: build ## Run SEEDS (1000) histories of a virtual cluster with faults.
-	@$(ACCORD) simulate --seeds $(SEEDS)
+simulate: build ## Run HISTORIES (1000) of a virtual cluster with faults.
+	@$(ACCORD) simulate --seeds $(HISTORIES)
 
 # One decoder, or all in turn. A crash leaves its input in build/fuzz; put it into the corpus.
 SECONDS ?= 60
@@ -185,6 +185,23 @@ bench-cluster: build ## Measure what kills, freezes, absence, joins and load cos
 	@swift build $(FLAGS) --product benchmarks
 	.build/release/benchmarks joins
 	python3 Benchmarks/Cluster/cluster.py kills freezes joiner absent chaos oversubscribed
+
+bench-bank: setup ## Measure what three banks of 65,536 keys cost a step of base.
+	@swift build $(FLAGS) --product benchmarks
+	.build/release/benchmarks step --size base --precision bf16 --rows 2 --text 128 \
+	    --bank 65536 --views 3 --compare-bank
+
+# Of experiment-bank: seeds, and configurations of configs/experiments/bank by name, else all.
+SEEDS ?= 3
+ONLY ?=
+
+experiment-bank: build ## Train with and without memory banks; hours, may be ended and repeated.
+	@if [[ ! -f $(DEMO)/clips/vocab.txt ]]; then
+	    $(ACCORD) synthesize --clips 1400 --out $(DEMO)/clips
+	fi
+	$(PYTHON) Benchmarks/Experiments/memory_bank.py --accord $(ACCORD) --seeds $(SEEDS) \
+	    --configs configs/experiments/bank --out build/experiments/bank $(if $(ONLY),--only $(ONLY))
+	$(PYTHON) Benchmarks/Plots/memory_bank.py build/experiments/bank docs/figures/memory-bank.svg
 
 clean: ## Remove everything that was built, synthesised and trained here.
 	@rm -rf .build .build-fuzz build

@@ -85,7 +85,7 @@ let package = Package(
 
         // Floor 5
         floor("Models", ["Primitives", "Tensors", "CKernels", "Autograd", "NeuralNetworks"]),
-        floor("Objectives", ["Primitives", "Tensors", "Autograd"]),
+        floor("Objectives", ["Primitives", "Tensors", "Autograd", "Tokenization"]),
 
         // Floor 6
         floor(
@@ -97,7 +97,10 @@ let package = Package(
             ]),
         floor(
             "Evaluation",
-            ["Primitives", "Tensors", "Autograd", "Datasets", "NeuralNetworks", "Models"]),
+            [
+                "Primitives", "Tensors", "Autograd", "Datasets", "NeuralNetworks", "Models",
+                "Objectives",
+            ]),
         floor(
             "PretrainedTowers",
             ["Hashing", "Tensors", "WeightFiles", "Autograd", "NeuralNetworks", "Models"]),
@@ -123,8 +126,8 @@ let package = Package(
             name: "accord",
             dependencies: [
                 "Primitives", "Tensors", "Media", "ClusterProtocol", "Datasets", "Checkpoints",
-                "WeightFiles", "Training", "Evaluation", "PretrainedTowers", "ClusterRuntime",
-                "Simulation", "Tokenization", argumentParser, logging,
+                "WeightFiles", "Objectives", "Models", "Training", "Evaluation", "PretrainedTowers",
+                "ClusterRuntime", "Simulation", "Tokenization", argumentParser, logging,
             ],
             swiftSettings: strict),
 
@@ -165,7 +168,10 @@ let package = Package(
             ]),
         tests(
             of: "Evaluation",
-            ["Primitives", "Tensors", "Autograd", "Datasets", "NeuralNetworks", "Models"]),
+            [
+                "Primitives", "Tensors", "Autograd", "Datasets", "NeuralNetworks", "Models",
+                "Objectives",
+            ]),
         tests(
             of: "PretrainedTowers",
             [

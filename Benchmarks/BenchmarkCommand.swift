@@ -43,6 +43,15 @@ struct StepCommand: ParsableCommand {
     @Option(help: "What the backward pass computes again: none or layers.")
     var recomputation: Recomputation = .none
 
+    @Option(help: "Keys of each memory bank.")
+    var bank: Int = 4096
+
+    @Option(help: "Views with a bank, 2 or 3: text, video, both together.")
+    var views: Int = 2
+
+    @Flag(help: "Measure each step without the banks as well.")
+    var compareBank = false
+
     @Option(help: "Measured steps; the median counts.")
     var steps: Int = 5
 
@@ -51,8 +60,20 @@ struct StepCommand: ParsableCommand {
         let work = PretrainingWork(
             .init(
                 size: size, precision: precision, laneCount: lanes, rowCount: rows,
-                tokenCount: text, recomputation: recomputation))
-        StepBenchmark(work).run(stepCount: steps)
+                tokenCount: text, recomputation: recomputation, bankCapacity: bank,
+                viewCount: views))
+        let benchmark = StepBenchmark(work)
+        if compareBank {
+            benchmark.compareBanks(stepCount: steps)
+        } else {
+            benchmark.run(stepCount: steps)
+        }
+    }
+
+    func validate() throws {
+        guard 2...3 ~= views, bank >= 0 else {
+            throw ValidationError("--views is 2 or 3, and --bank is not negative")
+        }
     }
 }
 

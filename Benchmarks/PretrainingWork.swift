@@ -38,41 +38,54 @@ struct PretrainingWork {
         /// 0: drawn per clip, as long as real texts are.
         var tokenCount: Int
         var recomputation = Recomputation.none
+        /// Keys per view; 0 for none.
+        var bankCapacity = 4096
+        /// 2: text and video; 3: both together besides.
+        var viewCount = 2
     }
 
     static let frameCount = 8
     static let tokenCountMax = 256
     static let vocabularyCount = 21_128
-    static let bankCapacity = 4096
 
     let configuration: Configuration
     let model: SingleStreamModel
     private let matchingLayout: ParameterLayout
     private let matching: Linear
     private let matchingParameters: FloatVector
-    private let banks: (text: MemoryBank, video: MemoryBank)
+    /// Of each view; empty without banks.
+    private let banks: [MemoryBank]
 
     init(_ configuration: Configuration) {
         self.configuration = configuration
         let size = configuration.size
+        var heads = SingleStreamModel.Heads()
+        heads.projectsJointly = configuration.viewCount == 3
         model = SingleStreamModel(
             size.model,
             inputShape: .init(
                 frameCount: Self.frameCount, frameSize: size.frameSize,
-                tokenCountMax: Self.tokenCountMax, vocabularyCount: Self.vocabularyCount))
+                tokenCountMax: Self.tokenCountMax, vocabularyCount: Self.vocabularyCount),
+            heads: heads)
         var layout = ParameterLayout()
         matching = Linear(
             inputWidth: size.model.width, outputWidth: 2, name: "matching", in: &layout)
         matchingLayout = layout
         matchingParameters = FloatVector(count: layout.elementCount)
         layout.initialize(matchingParameters, seed: 3)
-        banks = (Self.bank(size.model.projectionWidth, 4), Self.bank(size.model.projectionWidth, 5))
+        let capacity = configuration.bankCapacity
+        banks =
+            capacity == 0
+            ? []
+            : (0..<configuration.viewCount).map {
+                Self.bank(capacity, size.model.projectionWidth, UInt64(4 + $0))
+            }
     }
 
-    private static func bank(_ width: Int, _ seed: UInt64) -> MemoryBank {
+    private static func bank(_ capacity: Int, _ width: Int, _ seed: UInt64) -> MemoryBank {
         var generator = SeededGenerator(seed: seed, purpose: .testing)
-        let bank = MemoryBank(capacity: bankCapacity, width: width)
-        let entries = (0..<bankCapacity).map { index in
+        let bank = MemoryBank(capacity: capacity, width: width)
+        let entries = (0..<capacity).map { index in
             let values = (0..<width).map { _ in generator.nextUnit() - 0.5 }
             let norm = values.reduce(0) { $0 + $1 * $1 }.squareRoot()
             return MemoryBank.Entry(clipIndex: 1000 + index, key: values.map { $0 / norm })
@@ -120,7 +133,7 @@ struct PretrainingWork {
 
     /// Forward and backward pass. Returns the loss.
     func run(
-        _ rows: Rows, _ encoders: Encoders, _ workspace: Workspace,
+        _ rows: Rows, _ encoders: Encoders, _ workspace: Workspace, usesBanks: Bool = true,
         _ sink: @escaping ParameterSink
     ) -> Float {
         workspace.arena.reset()
@@ -128,18 +141,32 @@ struct PretrainingWork {
         let pass = encode(rows, encoders.query, sink: sink, workspace)
         let tape = pass.context.tape
         let clips = Array(0..<rows.texts.count)
+        let views = 0..<configuration.viewCount
         let alignment = AlignmentObjective(temperature: 0.07)
-        func align(_ queries: Variable, _ keys: Tensor, _ bank: MemoryBank) -> Variable {
-            alignment.loss(
-                .init(queries: queries, keys: keys, clipIndices: clips, bank: bank), tape)
+        func align(_ queries: [Variable], _ keys: Tensor, _ bank: MemoryBank?) -> Variable {
+            let rows = queries.flatMap { _ in clips }
+            return alignment.loss(
+                .init(
+                    queries: queries.count == 1 ? queries[0] : tape.concatenateRows(queries),
+                    clipIndices: rows, positives: rows,
+                    weights: rows.map { _ in 1 / Float(queries.count) }, keys: keys,
+                    keyClipIndices: clips, bank: bank), tape
+            ).value
         }
         let count = Float(clips.count)
-        let loss = tape.weightedSum([
-            (maskedLanguageLoss(rows, pass), 1),
-            (matchingLoss(pass), 1 / count),
-            (align(pass.text, keys.video, banks.video), 1 / count),
-            (align(pass.video, keys.text, banks.text), 1 / count),
-        ])
+        let loss = tape.weightedSum(
+            [
+                (maskedLanguageLoss(rows, pass), 1),
+                (matchingLoss(pass), 1 / count),
+            ]
+                + views.indices.map { view in
+                    // Each of the other views' queries against the keys of this one.
+                    let others = views.indices.filter { $0 != view }.map { pass.views[$0] }
+                    return (
+                        align(others, keys[view], usesBanks && !banks.isEmpty ? banks[view] : nil),
+                        1 / count
+                    )
+                })
         tape.backward(from: loss)
         return loss.value.data[0]
     }
@@ -153,22 +180,23 @@ struct PretrainingWork {
     private struct Pass {
         let context: ForwardContext
         let encoded: SingleStreamModel.EncodedViews
-        let text: Variable
-        let video: Variable
+        /// Unit vectors of texts, of clips, and of both together.
+        let views: [Variable]
     }
 
     /// As `LaneKeys` does it: only the vectors stay in the arena.
     private func encodeKeys(
         _ rows: Rows, _ parameters: LaneParameters, _ workspace: Workspace
-    ) -> (text: Tensor, video: Tensor) {
+    ) -> [Tensor] {
         let arena = workspace.arena
         let shape = [rows.texts.count, configuration.size.model.projectionWidth]
-        let keys = (text: arena.allocate(shape), video: arena.allocate(shape))
+        let keys = (0..<configuration.viewCount).map { _ in arena.allocate(shape) }
         let mark = arena.mark
         defer { arena.rewind(to: mark) }
         let pass = encode(rows, parameters, sink: nil, workspace)
-        keys.text.data.update(from: pass.text.value.data, count: keys.text.count)
-        keys.video.data.update(from: pass.video.value.data, count: keys.video.count)
+        for (target, vectors) in zip(keys, pass.views) {
+            target.data.update(from: vectors.value.data, count: target.count)
+        }
         return keys
     }
 
@@ -190,9 +218,13 @@ struct PretrainingWork {
         func pick(_ part: Int) -> Variable {
             context.tape.gatherRows(parts, rows.texts.indices.map { Int32(2 * $0 + part) })
         }
-        return Pass(
-            context: context, encoded: encoded, text: model.projectText(pick(0), context),
-            video: model.projectVideo(pick(1), context))
+        var vectors = [
+            model.projectText(pick(0), context), model.projectVideo(pick(1), context),
+        ]
+        if configuration.viewCount == 3 {
+            vectors.append(model.project(encoded.pooled, .joint, context))
+        }
+        return Pass(context: context, encoded: encoded, views: vectors)
     }
 
     /// 15 % of the tokens of every text.

@@ -68,17 +68,39 @@ final class StepBenchmark {
             pageFaults: ProcessUsage.pageFaults - pageFaults)
     }
 
-    private func step(_ number: Int) -> Times {
+    /// Each step twice, with the banks and without, so that both meet the same neighbours.
+    func compareBanks(stepCount: Int) {
+        for number in 1...Self.warmUpSteps { _ = step(number) }
+        let pairs = (1...stepCount).map { number in
+            let place = Self.warmUpSteps + 2 * number
+            return (
+                with: step(place).step, without: step(place + 1, usesBanks: false).step
+            )
+        }
+        func median(_ values: [Double]) -> Double { values.sorted()[values.count / 2] }
+        let (with, without) = (median(pairs.map(\.with)), median(pairs.map(\.without)))
+        let ratios = pairs.map { $0.with / $0.without }
+        let configuration = work.configuration
+        print(
+            "accord \(configuration.size) \(configuration.precision): "
+                + "\(configuration.viewCount) banks of \(configuration.bankCapacity) keys: "
+                + "\((with * 1e3).fixed(0)) ms/step, without \((without * 1e3).fixed(0)); "
+                + "median of \(stepCount) ratios \(median(ratios).fixed(4))")
+    }
+
+    private func step(_ number: Int, usesBanks: Bool = true) -> Times {
         let clock = ContinuousClock()
         let rows = workspaces.indices.map { work.rows(step: number, lane: $0) }
         let key = AccumulationKey(step: Step(UInt64(number)), attempt: 1)
         var times = Times()
-        times.lanes = clock.measure { computeLanes(rows, key) } / .seconds(1)
+        times.lanes = clock.measure { computeLanes(rows, key, usesBanks) } / .seconds(1)
         times.application = clock.measure { apply(number) } / .seconds(1)
         return times
     }
 
-    private func computeLanes(_ rows: [PretrainingWork.Rows], _ key: AccumulationKey) {
+    private func computeLanes(
+        _ rows: [PretrainingWork.Rows], _ key: AccumulationKey, _ usesBanks: Bool
+    ) {
         accumulator.reset(for: key, scales: scales)
         let encoders = PretrainingWork.Encoders(
             query: LaneParameters(parameters, rounded: rounded?.query),
@@ -90,7 +112,9 @@ final class StepBenchmark {
         DispatchQueue.concurrentPerform(iterations: workspaces.count) { index in
             guard let lane = accumulator.open(lane: index, key: key) else { return }
             let workspace = workspaces[index]
-            losses.pointer[index] = work.run(rows[index], encoders, workspace) {
+            losses.pointer[index] = work.run(
+                rows[index], encoders, workspace, usesBanks: usesBanks
+            ) {
                 parameter, gradient, elements in
                 workspace.clock.measure("exact sums") {
                     lane.add(gradient.data, tensor: parameter.index, elements: elements)

@@ -1,65 +1,107 @@
 // SPDX-License-Identifier: Apache-2.0
+import CKernels
 import Primitives
 import Tensors
 
 /// What the queries of a contrastive loss are compared with; all of it is constant.
+///
+/// B queries, M keys, D elements of each.
 package struct ContrastiveCandidates {
-    /// Keys [M_b, D] each: those of this lane, then rows of the bank. Columns are numbered through.
-    package var blocks: [Tensor]
+    /// Keys with what they are keys of. Columns are numbered through all blocks.
+    package struct Block {
+        /// [M_b, D]
+        package var keys: Tensor
+        /// [M_b]; a key with the label of a query does not count for it, unless it is its positive.
+        package var labels: ArraySlice<Int32>
+
+        package init(keys: Tensor, labels: ArraySlice<Int32>) {
+            self.keys = keys
+            self.labels = labels
+        }
+    }
+
+    /// Which scores are in the denominator.
+    package enum Denominator: Sendable {
+        case positiveAndNegatives
+        /// - Source: Yeh et al. 2022 (DCL), arXiv:2110.06848, eq. 6.
+        case negatives
+    }
+
+    /// Soft targets: some of the target's weight is spread as another vector would spread it.
+    /// - Source: Li et al. 2021 (ALBEF), arXiv:2107.07651, section 3.4.
+    package struct Teachers {
+        /// [B, D], constant.
+        package var vectors: Tensor
+        /// 0...1; what the positive by itself loses.
+        package var share: Float
+
+        package init(vectors: Tensor, share: Float) {
+            self.vectors = vectors
+            self.share = share
+        }
+    }
+
+    package var blocks: [Block]
+    /// [B]
+    package var labels: [Int32]
     /// [B], the column of each query's positive.
     package var targets: [Int32]
-    /// [B x M] row-major, true = this column does not count for this query.
-    package var excluded: [Bool]
-    /// > 0; typical 0.07.
-    package var temperature: Float
     /// [B]; 0 = the query does not count.
     package var weights: [Float]
+    /// > 0; typical 0.07.
+    package var temperature: Float
+    package var denominator = Denominator.positiveAndNegatives
+    package var teachers: Teachers?
 
     package init(
-        blocks: [Tensor], targets: [Int32], excluded: [Bool], temperature: Float, weights: [Float]
+        blocks: [Block], labels: [Int32], targets: [Int32], weights: [Float], temperature: Float
     ) {
         self.blocks = blocks
+        self.labels = labels
         self.targets = targets
-        self.excluded = excluded
-        self.temperature = temperature
         self.weights = weights
+        self.temperature = temperature
     }
 
     /// M, the columns of all blocks.
-    package var count: Int { blocks.reduce(0) { $0 + $1.rowCount } }
+    package var count: Int { blocks.reduce(0) { $0 + $1.keys.rowCount } }
 
-    func forEachBlock(_ body: (Tensor, Range<Int>) -> Void) {
-        var start = 0
-        for block in blocks where block.rowCount > 0 {
-            body(block, start..<start + block.rowCount)
-            start += block.rowCount
-        }
-    }
-
-    /// Overwrites the excluded columns of one query's logits [M].
-    func fillExcluded(of row: Int, _ logits: UnsafeMutablePointer<Float>, _ value: Float) {
-        let columns = count
-        excluded.withUnsafeBufferPointer { marks in
-            for column in 0..<columns where marks[row * columns + column] {
-                logits[column] = value
+    /// The key in a column. Shapes: -> [D].
+    func key(_ column: Int) -> UnsafeMutablePointer<Float> {
+        var first = 0
+        for block in blocks {
+            let count = block.keys.rowCount
+            if column < first + count {
+                return block.keys.data + (column - first) * block.keys.columnCount
             }
+            first += count
         }
+        preconditionFailure("column \(column) of \(count)")
     }
 
     func check(rows: Int, width: Int) {
         precondition(temperature > 0, "a temperature of \(temperature)")
-        precondition(
-            blocks.allSatisfy { $0.rowCount == 0 || $0.columnCount == width },
-            "keys of another width than \(width)")
-        precondition(
-            targets.count == rows && weights.count == rows && excluded.count == rows * count,
-            "\(rows) queries, \(targets.count) targets, \(weights.count) weights, "
-                + "\(excluded.count) marks for \(count) columns")
-        for row in 0..<rows where weights[row] != 0 {
-            let target = Int(targets[row])
+        for block in blocks {
             precondition(
-                (0..<count).contains(target) && !excluded[row * count + target],
-                "the positive of query \(row), column \(target), is missing or excluded")
+                block.keys.rowCount == block.labels.count
+                    && (block.keys.rowCount == 0 || block.keys.columnCount == width),
+                "\(block.labels.count) labels for keys \(block.keys.shape) of \(width)")
         }
+        precondition(
+            targets.count == rows && weights.count == rows && labels.count == rows,
+            "\(rows) queries, \(targets.count) targets, \(weights.count) weights, "
+                + "\(labels.count) labels")
+        let columns = count
+        for row in 0..<rows where weights[row] != 0 {
+            precondition(
+                (0..<columns).contains(Int(targets[row])),
+                "the positive of query \(row), column \(targets[row]), is missing")
+        }
+        guard let teachers else { return }
+        precondition(
+            teachers.vectors.shape == [rows, width] && (0...1).contains(teachers.share)
+                && denominator == .positiveAndNegatives,
+            "teachers \(teachers.vectors.shape) for \(rows) queries of \(width), share "
+                + "\(teachers.share); they need the positive in the denominator")
     }
 }

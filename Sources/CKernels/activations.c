@@ -78,6 +78,26 @@ void accord_softmax_backward(const float *y, const float *dy, float *dx, size_t 
 }
 
 ACCORD_DISPATCHED
+float accord_softmax_piece(float *scores, size_t columns, AccordSoftmax *softmax) {
+    float maximum = columns == 0 ? ACCORD_EXCLUDED : accord_row_maximum(scores, columns);
+    // Only what is excluded; a row of NaN is not, and stays NaN.
+    if (maximum == ACCORD_EXCLUDED) {
+        for (size_t i = 0; i < columns; i++) scores[i] = 0.0f;
+        return 1.0f;
+    }
+    float larger = maximum > softmax->maximum ? maximum : softmax->maximum;
+    float shrinkage = softmax->sum == 0.0f ? 0.0f : accord_exp(softmax->maximum - larger);
+    float sum = accord_exponentiate(scores, columns, larger, false);
+    softmax->sum = softmax->sum * shrinkage + sum;
+    softmax->maximum = larger;
+    return shrinkage;
+}
+
+double accord_softmax_logarithm(AccordSoftmax softmax) {
+    return (double)softmax.maximum + log((double)softmax.sum);
+}
+
+ACCORD_DISPATCHED
 double accord_cross_entropy(float *logits, size_t columns, size_t target, float weight) {
     float maximum = accord_row_maximum(logits, columns);
     float logit = logits[target];

@@ -124,14 +124,41 @@ final class LaneThreads: Sendable {
             let start = ContinuousClock.now
             switch loader.load(step: task.key.step, lane: task.lane, masked: masked) {
             case .microbatch(let microbatch):
-                compute(microbatch, task, arena)
+                guard let gathered = gather(around: microbatch) else { return }
+                compute(microbatch, gathered, task, arena)
                 note(ContinuousClock.now - start)
             case .unreadable(let clips):
-                park(task, clips)
+                if replica.configuration.gathersKeys { refuse(clips) } else { park(task, clips) }
             case .stopped:
                 return
             }
         }
+    }
+
+    /// The microbatches of all lanes, if their keys are gathered; nil if one cannot be had.
+    private func gather(around own: Microbatch) -> [Microbatch]? {
+        guard replica.configuration.gathersKeys else { return [] }
+        var gathered: [Microbatch] = []
+        for lane in 0..<replica.configuration.lanes.count {
+            switch lane == own.lane ? .microbatch(own) : loader.load(step: own.step, lane: lane) {
+            case .microbatch(let microbatch): gathered.append(microbatch)
+            case .unreadable(let clips):
+                refuse(clips)
+                return nil
+            case .stopped: return nil
+            }
+        }
+        return gathered
+    }
+
+    /// A clip that is left out changes every lane that has gathered its keys, also those that are
+    /// added up already.
+    private func refuse(_ clips: [UnreadableClip]) {
+        let clip = clips.first.map { "\($0.path): \($0.reason)" } ?? ""
+        events.post(
+            .failed(
+                reason: "a run with memoryBank.candidates: gather cannot leave out a clip. Repair "
+                    + "it, or take it out of the annotations and begin again: \(clip)"))
     }
 
     private func next() -> (Task, Set<Int>)? {
@@ -143,7 +170,9 @@ final class LaneThreads: Sendable {
         return (task, state.masked[task.key.step])
     }
 
-    private func compute(_ microbatch: Microbatch, _ task: Task, _ arena: Arena) {
+    private func compute(
+        _ microbatch: Microbatch, _ gathered: [Microbatch], _ task: Task, _ arena: Arena
+    ) {
         condition.lock()
         while state.isReserved && !state.isStopped { condition.wait() }
         state.computingCount += 1
@@ -153,7 +182,8 @@ final class LaneThreads: Sendable {
         let isAdded =
             isCurrent
             && replica.computeLane(
-                microbatch, key: task.key, arena: arena, accumulator: accumulator)
+                microbatch, gathered: gathered, key: task.key, arena: arena,
+                accumulator: accumulator)
         withState { $0.computingCount -= 1 }
         if isAdded || accumulator.holds(task.lane, for: task.key) {
             events.post(

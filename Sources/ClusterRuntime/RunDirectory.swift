@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import ClusterProtocol
 import Foundation
 import Primitives
 import Training
@@ -55,7 +56,8 @@ package struct RunDirectory: Sendable {
         }
         guard FileManager.default.fileExists(atPath: configurationPath) else { return }
         let differences = configuration.differences(from: try self.configuration())
-        guard differences.isEmpty else {
+        let isAppointed = try resizesBanks(configuration)
+        guard differences.isEmpty || isAppointed else {
             throw ExitFailure(
                 .runDirectoryRefused,
                 "\(path) belongs to another configuration: \(differences.joined(separator: "; ")). "
@@ -63,10 +65,27 @@ package struct RunDirectory: Sendable {
         }
     }
 
+    /// Whether the banks get another size after a step that is still to come: the one difference
+    /// that a resumed run may have.
+    private func resizesBanks(_ configuration: RunConfiguration) throws(ExitFailure) -> Bool {
+        guard FileManager.default.fileExists(atPath: ledgerPath) else { return false }
+        let committed: Step
+        do {
+            let newest = try Ledger(path: ledgerPath, isReadOnly: true).newest()
+            committed = newest.step?.report.step ?? .initial
+        } catch {
+            throw ExitFailure(.storageFailed, "cannot read the ledger \(ledgerPath): \(error)")
+        }
+        let known = try self.configuration()
+        return configuration != known && configuration.resizesBanks(of: known, after: committed)
+    }
+
     /// Writes the configuration down, once the ledger has the run: a folder with config.yaml has
     /// one, and so it is known what it began from.
     package func adopt(_ configuration: RunConfiguration) throws(ExitFailure) {
-        guard !FileManager.default.fileExists(atPath: configurationPath) else { return }
+        if FileManager.default.fileExists(atPath: configurationPath) {
+            guard try resizesBanks(configuration) else { return }
+        }
         try write(Array(configuration.resolvedYAML.utf8), to: configurationPath)
     }
 

@@ -16,6 +16,9 @@ package struct RunStatus: Codable, Equatable, Sendable {
     package var loss: Double?
     package var maskedLanguageLoss: Double?
     package var alignmentLoss: Double?
+    /// Of each term, if there are several.
+    package var alignmentTerms: [String: Double]?
+    package var matchingLoss: Double?
     package var generations: Int
     package var maskedClips: Int
     package var skippedSteps: Int
@@ -74,7 +77,9 @@ package struct RunStatus: Codable, Equatable, Sendable {
             stateHash: hashed.flatMap { Digest($0.report.stateHash)?.description },
             stateHashStep: hashed?.report.step.number, loss: finite(summary?.loss),
             maskedLanguageLoss: finite(summary?.maskedLanguageLoss),
-            alignmentLoss: finite(summary?.alignmentLoss), generations: counts.generations,
+            alignmentLoss: finite(summary?.alignmentLoss),
+            alignmentTerms: summary?.alignmentTerms?.compactMapValues(finite),
+            matchingLoss: finite(summary?.matchingLoss), generations: counts.generations,
             maskedClips: counts.maskedClips, skippedSteps: counts.skippedSteps,
             secondAttempts: counts.secondAttempts,
             checkpointStep: try ledger.checkpoints().last?.step.number ?? 0, origin: run?.origin,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Datasets
+import Objectives
 
 /// Retrieval over a held-out collection that arrives in pieces, in any grouping.
 ///
@@ -13,5 +14,9 @@ package struct RetrievalEvaluator {
     package mutating func add(_ rows: [ClipRow]) { vectors += encoder.encode(rows) }
 
     /// Cost: O(clips² x projectionWidth).
-    package func metrics() -> RetrievalMetrics { RetrievalMetrics(vectors) }
+    package func metrics(
+        _ first: ClipView = .text, _ second: ClipView = .video
+    ) -> RetrievalMetrics { RetrievalMetrics(vectors, first, second) }
+
+    package func geometry() -> EmbeddingGeometry? { EmbeddingGeometry(vectors) }
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Objectives
 import Primitives
 
 /// How well texts find their clips and clips their texts.
@@ -44,9 +45,15 @@ package struct RetrievalMetrics: Equatable, Sendable {
     /// Clips without frames or without text, which take no part.
     package let leftOutCount: Int
 
-    package init(_ vectors: [ClipVectors]) {
+    /// - Parameter first: in the place of the text.
+    /// - Parameter second: in the place of the video.
+    package init(
+        _ vectors: [ClipVectors], _ first: ClipView = .text, _ second: ClipView = .video
+    ) {
         let pairs = vectors.compactMap { vectors in
-            vectors.text.flatMap { text in vectors.video.map { (text: text, video: $0) } }
+            vectors.views[first].flatMap { text in
+                vectors.views[second].map { (text: text, video: $0) }
+            }
         }
         pairCount = pairs.count
         leftOutCount = vectors.count - pairs.count

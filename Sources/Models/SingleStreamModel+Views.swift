@@ -14,13 +14,29 @@ extension SingleStreamModel {
     }
 
     /// One sequence for the layers: a text, a clip, or a text followed by a clip.
-    package struct View: Sendable, Equatable {
+    package struct View: Sendable, Hashable {
         package var text: Int?
         package var clip: Int?
+        /// Which frames of the clip, ascending; nil for all.
+        package var frames: [Int]?
 
-        package init(text: Int? = nil, clip: Int? = nil) {
+        package init(text: Int? = nil, clip: Int? = nil, frames: [Int]? = nil) {
             self.text = text
             self.clip = clip
+            self.frames = frames
+        }
+    }
+
+    /// What makes a pooled row a vector that the contrastive loss compares.
+    package enum Projection: Sendable, Equatable {
+        case text
+        case video
+        case joint
+
+        /// - Precondition: the view shows something.
+        package init(showsText: Bool, showsVideo: Bool) {
+            precondition(showsText || showsVideo, "a view of nothing")
+            self = showsVideo ? (showsText ? .joint : .video) : .text
         }
     }
 
@@ -68,7 +84,9 @@ extension SingleStreamModel {
                 rows += inputs.textLayout.rows(of: text).map(Int32.init)
             }
             if let clip = view.clip {
-                rows += inputs.frameLayout.rows(of: clip).map { Int32(frameStart + $0) }
+                let all = inputs.frameLayout.rows(of: clip)
+                let chosen = view.frames?.map { all.lowerBound + $0 } ?? Array(all)
+                rows += chosen.map { Int32(frameStart + $0) }
             }
             lengths.append(rows.count - start)
         }
@@ -104,6 +122,27 @@ extension SingleStreamModel {
     /// Unit vectors for the contrastive loss. Shapes: pooled [n, D] -> [n, projectionWidth].
     package func projectVideo(_ pooled: Variable, _ context: ForwardContext) -> Variable {
         context.tape.normalizeRows(videoProjection(pooled, context))
+    }
+
+    /// Unit vectors for the contrastive loss. Shapes: rows [n, D] -> [n, projectionWidth].
+    package func project(
+        _ rows: Variable, _ projection: Projection, _ context: ForwardContext
+    ) -> Variable {
+        switch projection {
+        case .text: return projectText(rows, context)
+        case .video: return projectVideo(rows, context)
+        case .joint:
+            guard let jointProjection else { preconditionFailure("no joint projection") }
+            return context.tape.normalizeRows(jointProjection(rows, context))
+        }
+    }
+
+    /// Logits of "another clip's text" and "the clip's own text".
+    ///
+    /// Shapes: pooled [n, D], of views with text and frames -> [n, 2].
+    package func matchingLogits(_ pooled: Variable, _ context: ForwardContext) -> Variable {
+        guard let matchingHead else { preconditionFailure("no matching head") }
+        return matchingHead(pooled, context)
     }
 
     /// Logits over the vocabulary; the decoder shares the word embedding.

@@ -47,8 +47,20 @@ package struct SingleStreamModel: Sendable {
         }
     }
 
+    /// Parameters that only some objectives train.
+    package struct Heads: Sendable, Equatable {
+        /// Projects views of frames and text together.
+        package var projectsJointly = false
+        /// Tells a text with its clip from a text with another.
+        package var matches = false
+        package var learnsTemperature = false
+
+        package init() {}
+    }
+
     package let configuration: Configuration
     package let inputShape: InputShape
+    package let heads: Heads
     package let layout: ParameterLayout
 
     let visionTower: VisionTower
@@ -64,10 +76,17 @@ package struct SingleStreamModel: Sendable {
     let languageDense: Linear
     let languageNorm: LayerNorm
     let languageBias: ParameterIndex
+    let jointProjection: Linear?
+    let matchingHead: Linear?
+    /// [1], of the temperature over its initial value; nil if it is not learnt.
+    package let logTemperature: ParameterIndex?
 
-    package init(_ configuration: Configuration, inputShape: InputShape) {
+    package init(
+        _ configuration: Configuration, inputShape: InputShape, heads: Heads = Heads()
+    ) {
         self.configuration = configuration
         self.inputShape = inputShape
+        self.heads = heads
         let width = configuration.width
         var layout = ParameterLayout()
         func table(_ count: Int, _ name: String) -> Embedding {
@@ -102,6 +121,14 @@ package struct SingleStreamModel: Sendable {
         languageNorm = norm("language.norm")
         languageBias = layout.add(
             "language.bias", [inputShape.vocabularyCount], .zeros, decays: false)
+        // Behind what every model has, so that it lies where it always does.
+        jointProjection = heads.projectsJointly ? projection("jointProjection") : nil
+        matchingHead =
+            heads.matches
+            ? Linear(inputWidth: width, outputWidth: 2, name: "matching", in: &layout) : nil
+        logTemperature =
+            heads.learnsTemperature
+            ? layout.add("logTemperature", [1], .zeros, decays: false) : nil
         self.layout = layout
     }
 }

@@ -2,56 +2,74 @@
 import Autograd
 import Tensors
 
-/// Video-text alignment: InfoNCE of each text against videos and of each video against texts.
+/// Alignment: InfoNCE of queries of some views against keys of another.
 ///
 /// ```
-/// loss = sum_i -log( exp(q_i . k_i / temperature) / sum_j exp(q_i . k_j / temperature) )
+/// loss_i = -log( exp(q_i . k_i / temperature) / sum_j exp(q_i . k_j / temperature) )
 /// ```
-/// j runs over the current keys of this lane and the valid rows of the memory bank, without those
-/// of the same clip as i; only k_i itself, the row's own current key, stays. Rows have both
-/// modalities.
-/// - Source: Li et al. 2021 (ALBEF), arXiv:2107.07651, section 3.2, without soft targets; the MMA
-///   pre-training of the second-placed system of the 2022 short-video challenge.
-package struct AlignmentObjective: Sendable {
-    package let temperature: Float
+/// j runs over the lane's keys and the valid rows of the memory bank, without those of the same
+/// clip as i; only k_i itself, the row's own current key, stays.
+/// - Source: Li et al. 2021 (ALBEF), arXiv:2107.07651, section 3.2; the MMA pre-training of the
+///   second-placed system of the 2022 short-video challenge.
+package struct AlignmentObjective {
+    package var temperature: Float
+    /// The leaf from which the temperature was made, if it is learnt.
+    package var logTemperature: Variable?
+    package var denominator = ContrastiveCandidates.Denominator.positiveAndNegatives
+    /// Of the target that a teacher spreads, 0...1.
+    package var teacherShare: Float = 0
 
     package init(temperature: Float) { self.temperature = temperature }
 
-    /// One direction: unit queries of one view against the keys of the other.
-    package struct Direction {
-        /// [n, D]
+    /// Queries that have the same candidates; they may come from several views.
+    package struct Group {
+        /// [n, D], unit rows.
         package var queries: Variable
-        /// [n, D], the current keys of the same rows in the other view.
-        package var keys: Tensor
         /// [n]
         package var clipIndices: [Int]
-        /// Of the other view.
-        package var bank: MemoryBank
+        /// [n], which of the lane's keys is the positive.
+        package var positives: [Int]
+        /// [n]
+        package var weights: [Float]
+        /// [n, D], the key encoder's vectors of the queries' own views; nil for hard targets.
+        package var teachers: Tensor?
+        /// [m, D], the lane's keys, and which clip each is of.
+        package var keys: Tensor
+        package var keyClipIndices: [Int]
+        package var bank: MemoryBank?
 
-        package init(queries: Variable, keys: Tensor, clipIndices: [Int], bank: MemoryBank) {
+        package init(
+            queries: Variable, clipIndices: [Int], positives: [Int], weights: [Float],
+            keys: Tensor, keyClipIndices: [Int], bank: MemoryBank?
+        ) {
             self.queries = queries
-            self.keys = keys
             self.clipIndices = clipIndices
+            self.positives = positives
+            self.weights = weights
+            self.keys = keys
+            self.keyClipIndices = keyClipIndices
             self.bank = bank
         }
     }
 
-    /// The sum over rows. Shapes: -> [1].
-    package func loss(_ direction: Direction, _ tape: Tape) -> Variable {
-        let rows = direction.clipIndices
-        let (bankKeys, bankClips) = direction.bank.candidates
-        let columns = rows.map(Int32.init) + bankClips
-        var excluded = [Bool](repeating: false, count: rows.count * columns.count)
-        for (row, clip) in rows.enumerated() {
-            for (column, other) in columns.enumerated() where other == clip && column != row {
-                excluded[row * columns.count + column] = true
-            }
+    package func loss(_ group: Group, _ tape: Tape) -> ContrastiveLoss {
+        var blocks = [
+            ContrastiveCandidates.Block(
+                keys: group.keys, labels: ArraySlice(group.keyClipIndices.map(Int32.init)))
+        ]
+        if let bank = group.bank, bank.count > 0 {
+            let candidates = bank.candidates
+            blocks.append(.init(keys: candidates.keys, labels: candidates.clipIndices))
+        }
+        var candidates = ContrastiveCandidates(
+            blocks: blocks, labels: group.clipIndices.map(Int32.init),
+            targets: group.positives.map(Int32.init), weights: group.weights,
+            temperature: temperature)
+        candidates.denominator = denominator
+        if let teachers = group.teachers, teacherShare > 0 {
+            candidates.teachers = .init(vectors: teachers, share: teacherShare)
         }
         return tape.contrastiveCrossEntropy(
-            direction.queries,
-            ContrastiveCandidates(
-                blocks: [direction.keys, bankKeys], targets: rows.indices.map(Int32.init),
-                excluded: excluded, temperature: temperature,
-                weights: [Float](repeating: 1, count: rows.count)))
+            group.queries, candidates, logTemperature: logTemperature)
     }
 }

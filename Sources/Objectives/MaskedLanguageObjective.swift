@@ -10,11 +10,14 @@ import Primitives
 package struct MaskedLanguageObjective: Sendable {
     package struct SpecialTokens: Sendable, Equatable {
         package var mask: Int32
+        /// Between the fields of a text.
+        package var separator: Int32
         /// Never chosen and never drawn as a random token.
         package var all: Set<Int32>
 
-        package init(mask: Int32, all: Set<Int32>) {
+        package init(mask: Int32, separator: Int32, all: Set<Int32>) {
             self.mask = mask
+            self.separator = separator
             self.all = all
         }
     }

@@ -48,16 +48,45 @@ package final class MemoryBank {
         (Tensor(data: keys.pointer, shape: [count, width]), clipIndices.prefix(count))
     }
 
+    /// How old the keys are, in steps; nil while there is none.
+    package struct Ages: Equatable, Sendable {
+        package let mean: Double
+        package let oldest: UInt64
+    }
+
+    /// - Parameter step: the one that was applied last.
+    package func ages(at step: Step) -> Ages? {
+        guard count > 0 else { return nil }
+        let ages = steps.prefix(count).map { step.number - min(step.number, $0) }
+        return Ages(
+            mean: ages.reduce(0) { $0 + Double($1) } / Double(count), oldest: ages.max() ?? 0)
+    }
+
+    /// The same keys in a ring of another size, the oldest first: the newest that fit.
+    package func resized(to capacity: Int) -> MemoryBank {
+        let other = MemoryBank(capacity: capacity, width: width)
+        let oldest = count < self.capacity ? 0 : cursor
+        for place in max(0, count - capacity)..<count {
+            let slot = (oldest + place) % max(1, self.capacity)
+            other.write(keys.pointer + slot * width, clipIndices[slot], steps[slot])
+        }
+        return other
+    }
+
+    private func write(_ key: UnsafePointer<Float>, _ clipIndex: Int32, _ step: UInt64) {
+        (keys.pointer + cursor * width).update(from: key, count: width)
+        clipIndices[cursor] = clipIndex
+        steps[cursor] = step
+        cursor = (cursor + 1) % capacity
+        count = min(capacity, count + 1)
+    }
+
     /// Writes entries at the cursor, around the end if need be; any number of them.
     package func enqueue(_ entries: [Entry], step: Step) {
         guard capacity > 0 else { return }
         for entry in entries {
             precondition(entry.key.count == width, "a key of \(entry.key.count), not \(width)")
-            (keys.pointer + cursor * width).update(from: entry.key, count: width)
-            clipIndices[cursor] = Int32(entry.clipIndex)
-            steps[cursor] = step.number
-            cursor = (cursor + 1) % capacity
-            count = min(capacity, count + 1)
+            write(entry.key, Int32(entry.clipIndex), step.number)
         }
     }
 

@@ -18,6 +18,8 @@ package struct SeededGenerator: Sendable {
         case modalityDropping = 5
         case synthesis = 6
         case testing = 7
+        case queryDropping = 8
+        case matching = 9
     }
 
     private let key: UInt64

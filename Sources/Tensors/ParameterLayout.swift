@@ -82,19 +82,8 @@ package struct ParameterLayout: Sendable {
             let v = 2 * Double(generator.nextUnit()) - 1
             let s = u * u + v * v
             guard s > 0, s < 1 else { continue }
-            let value = u * (-2 * logarithm(s) / s).squareRoot()
+            let value = u * (-2 * PortableMath.logarithm(s) / s).squareRoot()
             if abs(value) <= 2 { return Float(value) }
         }
-    }
-
-    /// Natural logarithm from exact arithmetic only, so that initial values do not depend on the
-    /// version of the C library: ln(m 2^e) = e ln 2 + 2 artanh((m - 1) / (m + 1)).
-    private static func logarithm(_ x: Double) -> Double {
-        let ratio = (x.significand - 1) / (x.significand + 1)
-        let square = ratio * ratio
-        // |ratio| <= 1/3, so 20 terms leave an error below 3^-41.
-        var sum = 0.0
-        for term in stride(from: 39, through: 1, by: -2) { sum = sum * square + 1 / Double(term) }
-        return Double(x.exponent) * 0.693_147_180_559_945_3 + 2 * ratio * sum
     }
 }

@@ -12,7 +12,7 @@ extension Replica {
     ) throws(Failure) {
         precondition(appliedStep == .initial, "step \(appliedStep) is not the beginning")
         try fill(parameters)
-        keyParameters.copy(from: parameters)
+        if configuration.hasKeyEncoder { keyParameters.copy(from: parameters) }
         roundParameters()
     }
 }

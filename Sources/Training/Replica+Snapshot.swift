@@ -24,7 +24,7 @@ extension Replica {
     private static let magic: UInt64 = 0x5453_4452_4f43_4341
     private static let formatVersion: UInt32 = 1
 
-    private enum Section: String, CaseIterable {
+    private enum Section: Hashable {
         /// Names and shapes of the parameters.
         case layout
         case counters
@@ -32,14 +32,28 @@ extension Replica {
         case keyParameters
         case firstMoment
         case secondMoment
-        case textBank
-        case videoBank
+        case bank(ClipView)
+
+        /// In the snapshot.
+        var name: String {
+            switch self {
+            case .bank(let view): "\(view)Bank"
+            default: "\(self)"
+            }
+        }
+    }
+
+    /// Without what this run has not: a key encoder, banks of views that no term compares with.
+    private var sections: [Section] {
+        [.layout, .counters, .parameters]
+            + (configuration.hasKeyEncoder ? [.keyParameters] : [])
+            + [.firstMoment, .secondMoment] + banks.views.map { .bank($0) }
     }
 
     /// SHA-256 over the canonical bytes of everything that step n + 1 depends on.
     package func stateHash() -> Digest {
         var hasher = Hasher256()
-        for section in Section.allCases { withPayload(of: section) { hasher.update($0) } }
+        for section in sections { withPayload(of: section) { hasher.update($0) } }
         return hasher.finish()
     }
 
@@ -47,10 +61,10 @@ extension Replica {
         var writer = ByteWriter(reservingBytes: 5 * elementCount * 4 + 65536)
         writer.write(Self.magic)
         writer.write(Self.formatVersion)
-        writer.write(UInt32(Section.allCases.count))
-        for section in Section.allCases {
+        writer.write(UInt32(sections.count))
+        for section in sections {
             withPayload(of: section) { payload in
-                writer.write(section.rawValue)
+                writer.write(section.name)
                 writer.write(UInt64(payload.count))
                 writer.write(block: Self.digest(of: payload).bytes)
                 writer.write(raw: payload)
@@ -63,19 +77,21 @@ extension Replica {
     /// belong to another model.
     package func restore(_ snapshot: [UInt8]) throws(MalformedSnapshot) {
         do {
-            let payloads = try Self.payloads(of: snapshot)
+            let payloads = try payloads(of: snapshot)
             let counters = try decodeCounters(payloads)
-            let banks = try (
-                text: decodeBank(.textBank, payloads), video: decodeBank(.videoBank, payloads)
-            )
+            var restored = banks
+            for view in banks.views {
+                restored[view] = try decodeBank(of: view, after: counters.0, payloads)
+            }
             try check(payloads)
             for (section, vector) in vectors {
                 UnsafeMutableRawBufferPointer(vector.elements).copyBytes(
                     from: payloads[section] ?? [])
             }
             roundParameters()
-            (textBank, videoBank) = banks
+            banks = restored
             (appliedStep, updateCount, scales) = counters
+            gatheredKeys.reset()
         } catch {
             throw MalformedSnapshot(reason: "\(error)")
         }
@@ -85,9 +101,9 @@ extension Replica {
 
     private var vectors: [(Section, FloatVector)] {
         [
-            (.parameters, parameters), (.keyParameters, keyParameters),
-            (.firstMoment, optimizer.firstMoment), (.secondMoment, optimizer.secondMoment),
-        ]
+            (.parameters, parameters), (.firstMoment, optimizer.firstMoment),
+            (.secondMoment, optimizer.secondMoment),
+        ] + (configuration.hasKeyEncoder ? [(.keyParameters, keyParameters)] : [])
     }
 
     private func withPayload(of section: Section, _ body: (UnsafeRawBufferPointer) -> Void) {
@@ -105,8 +121,7 @@ extension Replica {
             writer.write(appliedStep.number)
             writer.write(updateCount)
             writer.write(block: scales)
-        case .textBank: textBank.encode(into: &writer)
-        case .videoBank: videoBank.encode(into: &writer)
+        case .bank(let view): banks[view]?.encode(into: &writer)
         case .parameters, .keyParameters, .firstMoment, .secondMoment: break
         }
         writer.bytes.withUnsafeBytes(body)
@@ -122,24 +137,31 @@ extension Replica {
 
     private typealias Payloads = [Section: ArraySlice<UInt8>]
 
-    private static func payloads(of snapshot: [UInt8]) throws(MalformedBytes) -> Payloads {
+    private func payloads(of snapshot: [UInt8]) throws(MalformedBytes) -> Payloads {
         var reader = ByteReader(snapshot)
         let magic = try reader.read(UInt64.self, "magic")
         let version = try reader.read(UInt32.self, "format version")
         let count = try reader.read(UInt32.self, "section count")
-        guard magic == Self.magic, version == formatVersion, count == Section.allCases.count else {
+        guard magic == Self.magic, version == Self.formatVersion else {
             throw MalformedBytes(
-                field: "header", offset: 0, rule: "not a snapshot of format \(formatVersion)")
+                field: "header", offset: 0,
+                rule: "not a snapshot of format \(Self.formatVersion)")
+        }
+        guard count == sections.count else {
+            throw MalformedBytes(
+                field: "header", offset: 0,
+                rule: "\(count) sections, the state of the run has "
+                    + sections.map(\.name).joined(separator: ", "))
         }
         var payloads: Payloads = [:]
-        for section in Section.allCases {
+        for section in sections {
             let name = try reader.readString("section name")
-            let byteCount = try reader.read(UInt64.self, section.rawValue)
-            let expected = Digest(try reader.readBlock(section.rawValue))
-            let payload = try reader.readRaw(Int(clamping: byteCount), section.rawValue)
-            guard name == section.rawValue, payload.withUnsafeBytes(digest) == expected else {
+            let byteCount = try reader.read(UInt64.self, section.name)
+            let expected = Digest(try reader.readBlock(section.name))
+            let payload = try reader.readRaw(Int(clamping: byteCount), section.name)
+            guard name == section.name, payload.withUnsafeBytes(Self.digest) == expected else {
                 throw MalformedBytes(
-                    field: section.rawValue, offset: payload.startIndex,
+                    field: section.name, offset: payload.startIndex,
                     rule: "the section is damaged: its checksum is wrong")
             }
             payloads[section] = payload
@@ -166,13 +188,13 @@ extension Replica {
     }
 
     private func decodeBank(
-        _ section: Section, _ payloads: Payloads
+        of view: ClipView, after step: Step, _ payloads: Payloads
     ) throws(MalformedBytes) -> MemoryBank {
-        var reader = ByteReader(payloads[section] ?? [])
+        var reader = ByteReader(payloads[.bank(view)] ?? [])
         let bank = try MemoryBank(
-            decoding: &reader, capacity: configuration.memoryBank.capacity,
+            decoding: &reader, capacity: configuration.bankCapacity(after: step),
             width: configuration.model.projectionWidth)
-        try reader.expectEnd(section.rawValue)
+        try reader.expectEnd(Section.bank(view).name)
         return bank
     }
 
@@ -187,7 +209,7 @@ extension Replica {
             let byteCount = payloads[section]?.count ?? 0
             guard byteCount == vector.count * MemoryLayout<Float>.size else {
                 throw MalformedBytes(
-                    field: section.rawValue, offset: 0,
+                    field: section.name, offset: 0,
                     rule: "\(byteCount) bytes for \(vector.count) numbers")
             }
         }

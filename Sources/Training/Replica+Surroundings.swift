@@ -23,7 +23,7 @@ extension Replica {
             self.init(
                 vocabularyCount: vocabulary.count,
                 specialTokens: .init(
-                    mask: vocabulary.mask,
+                    mask: vocabulary.mask, separator: vocabulary.separator,
                     all: [
                         vocabulary.padding, vocabulary.unknown, vocabulary.classification,
                         vocabulary.separator, vocabulary.mask,

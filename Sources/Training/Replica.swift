@@ -24,14 +24,17 @@ package final class Replica: @unchecked Sendable {
     package let stepCount: Int
     /// Of the query encoder, laid out by `model.layout`; for evaluation and export between steps.
     package let parameters: FloatVector
+    /// Of the key encoder; without elements if there is none.
     let keyParameters: FloatVector
     /// What lanes multiply in bf16: both encoders' parameters, rounded after every change of them;
     /// not part of the state, because it follows from it.
     private let rounded: (query: BFloatVector, key: BFloatVector)?
     let optimizer: AdamW
-    package internal(set) var textBank: MemoryBank
-    package internal(set) var videoBank: MemoryBank
+    package internal(set) var banks: ViewBanks
     let maskedLanguage: MaskedLanguageObjective
+    private let specialTokens: MaskedLanguageObjective.SpecialTokens
+    /// Not part of the state, because it follows from it.
+    let gatheredKeys = GatheredKeys()
     private let schedule: LearningRateSchedule
     /// How many threads apply a step; never changes the result.
     package var threadCount = 1
@@ -51,37 +54,38 @@ package final class Replica: @unchecked Sendable {
                 frameCount: configuration.data.frameCount,
                 frameSize: configuration.data.frameSize,
                 tokenCountMax: configuration.data.tokenCountMax,
-                vocabularyCount: surroundings.vocabularyCount))
+                vocabularyCount: surroundings.vocabularyCount),
+            heads: configuration.heads)
         rule = configuration.exactSums
         let count = model.layout.elementCount
         parameters = FloatVector(count: count)
-        keyParameters = FloatVector(count: count)
+        let keyCount = configuration.hasKeyEncoder ? count : 0
+        keyParameters = FloatVector(count: keyCount)
         rounded =
             configuration.precision == .bf16
-            ? (BFloatVector(count: count), BFloatVector(count: count)) : nil
+            ? (BFloatVector(count: count), BFloatVector(count: keyCount)) : nil
         let settings = configuration.optimizer
         optimizer = AdamW(
             .init(
                 weightDecay: settings.weightDecay, beta1: settings.beta1, beta2: settings.beta2,
                 epsilon: settings.epsilon), elementCount: count,
             .init(
-                keyEncoder: (keyParameters, configuration.memoryBank.encoderMomentum),
-                rounded: rounded?.query, roundedKeyEncoder: rounded?.key))
+                keyEncoder: configuration.hasKeyEncoder
+                    ? (keyParameters, configuration.memoryBank.encoderMomentum) : nil,
+                rounded: rounded?.query,
+                roundedKeyEncoder: configuration.hasKeyEncoder ? rounded?.key : nil))
         schedule = LearningRateSchedule(
             peak: settings.learningRate, warmUpSteps: settings.warmUpSteps, stepCount: stepCount)
-        func bank() -> MemoryBank {
-            MemoryBank(
-                capacity: configuration.memoryBank.capacity,
-                width: configuration.model.projectionWidth)
-        }
-        textBank = bank()
-        videoBank = bank()
+        banks = ViewBanks(
+            configuration.bankedViews, capacity: configuration.bankCapacity(after: .initial),
+            width: configuration.model.projectionWidth)
+        specialTokens = surroundings.specialTokens
         maskedLanguage = MaskedLanguageObjective(
             maskProbability: configuration.objectives.maskProbability,
             special: surroundings.specialTokens, vocabularyCount: surroundings.vocabularyCount)
         scales = [UInt8](repeating: 0, count: model.layout.entries.count)
         model.layout.initialize(parameters, seed: UInt64(configuration.seed))
-        keyParameters.copy(from: parameters)
+        if configuration.hasKeyEncoder { keyParameters.copy(from: parameters) }
         roundParameters()
     }
 
@@ -95,8 +99,10 @@ package final class Replica: @unchecked Sendable {
         LaneParameters(parameters, rounded: rounded?.query)
     }
 
-    package var laneKeyParameters: LaneParameters {
-        LaneParameters(keyParameters, rounded: rounded?.key)
+    /// Nil if the query encoder makes the keys.
+    package var laneKeyParameters: LaneParameters? {
+        configuration.hasKeyEncoder
+            ? LaneParameters(keyParameters, rounded: rounded?.key) : nil
     }
 
     package var elementCount: Int { model.layout.elementCount }
@@ -116,13 +122,15 @@ package final class Replica: @unchecked Sendable {
 
     /// Runs one lane and adds it to the accumulator.
     ///
+    /// - Parameter gathered: of all lanes in order, if `configuration.gathersKeys`.
     /// - Returns: false when the accumulator has moved on to another execution meanwhile.
     package func computeLane(
-        _ microbatch: Microbatch, key: AccumulationKey, arena: Arena,
+        _ microbatch: Microbatch, gathered: [Microbatch] = [], key: AccumulationKey, arena: Arena,
         accumulator: LaneAccumulator
     ) -> Bool {
         guard let lane = accumulator.open(lane: microbatch.lane, key: key) else { return false }
-        let report = computeLane(microbatch, arena: arena) { parameter, gradient, elements in
+        let report = computeLane(microbatch, gathered: gathered, arena: arena) {
+            parameter, gradient, elements in
             lane.add(gradient.data, tensor: parameter.index, elements: elements)
         }
         return lane.close(report: report)
@@ -132,13 +140,17 @@ package final class Replica: @unchecked Sendable {
     ///
     /// - Returns: the encoded lane report.
     package func computeLane(
-        _ microbatch: Microbatch, arena: Arena, _ sink: @escaping ParameterSink
+        _ microbatch: Microbatch, gathered: [Microbatch] = [], arena: Arena,
+        _ sink: @escaping ParameterSink
     ) -> [UInt8] {
-        let computation = LaneComputation(
-            configuration: configuration, model: model, parameters: laneParameters,
-            keyParameters: laneKeyParameters, textBank: textBank, videoBank: videoBank,
-            maskedLanguage: maskedLanguage)
-        return computation.run(microbatch, arena, sink).encode()
+        laneComputation(laneParameters).run(microbatch, gathered: gathered, arena, sink).encode()
+    }
+
+    func laneComputation(_ parameters: LaneParameters) -> LaneComputation {
+        LaneComputation(
+            configuration: configuration, model: model, parameters: parameters,
+            keyParameters: laneKeyParameters, banks: banks, maskedLanguage: maskedLanguage,
+            specialTokens: specialTokens, gatheredKeys: gatheredKeys)
     }
 
     /// Applies the complete result of a step; every replica does it alike.
@@ -156,10 +168,12 @@ package final class Replica: @unchecked Sendable {
         summary.skipped = !commits
         if commits {
             update(reduced, meanGradient, &summary)
-            textBank.enqueue(reports.flatMap(\.textKeys), step: reduced.step)
-            videoBank.enqueue(reports.flatMap(\.videoKeys), step: reduced.step)
+            summary.bankAge = banks.meanAge(at: reduced.step)
+            banks.enqueue(reports, step: reduced.step)
         }
         appliedStep = reduced.step
+        banks.resize(to: configuration.bankCapacity(after: appliedStep))
+        gatheredKeys.reset()
         return summary
     }
 
@@ -193,7 +207,7 @@ package final class Replica: @unchecked Sendable {
 
     private var reportLimits: LaneReport.Limits {
         LaneReport.Limits(
-            keyWidth: configuration.model.projectionWidth,
+            shape: configuration.reportShape, keyWidth: configuration.model.projectionWidth,
             rowCountMax: configuration.lanes.microbatchSize)
     }
 
@@ -233,26 +247,15 @@ package final class Replica: @unchecked Sendable {
             .init(
                 number: updateCount, learningRate: rate,
                 gradientScale: norm > largest ? Float(largest / norm) : 1))
+        clampTemperature()
         scales = rule.remembered(after: reduced.scales, maxima: reduced.maxima)
         summary.gradientNorm = norm
         summary.learningRate = rate
     }
 
-    private func summarise(_ reports: [LaneReport]) -> StepSummary {
-        var summary = StepSummary(step: 0)
-        let clipIndices = reports.flatMap(\.clipIndices)
-        summary.clipCount = clipIndices.count
-        summary.clips = StepSummary.digest(ofClips: clipIndices)
-        let tokens = reports.reduce(0) { $0 + $1.chosenTokenCount }
-        let pairs = reports.reduce(0) { $0 + $1.pairCount }
-        let language = reports.reduce(0) { $0 + $1.maskedLanguageLoss }
-        let alignment = reports.reduce(0) { $0 + $1.textToVideoLoss + $1.videoToTextLoss }
-        summary.maskedLanguageLoss = tokens == 0 ? 0 : language / Double(tokens)
-        summary.alignmentLoss = pairs == 0 ? 0 : alignment / Double(2 * pairs)
-        let weights = configuration.objectives
-        summary.loss =
-            Double(weights.maskedLanguageWeight) * summary.maskedLanguageLoss
-            + Double(weights.alignmentWeight) * summary.alignmentLoss
-        return summary
+    private func clampTemperature() {
+        guard let logTemperature = model.logTemperature else { return }
+        let place = parameters.pointer + model.layout[logTemperature].offset
+        place.pointee = configuration.temperature.clamped(logarithm: place.pointee)
     }
 }

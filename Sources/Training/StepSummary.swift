@@ -16,8 +16,17 @@ package struct StepSummary: Codable, Equatable, Sendable {
     package var loss: Double
     /// Mean cross-entropy per chosen token.
     package var maskedLanguageLoss: Double
-    /// Mean InfoNCE of both directions per row with both modalities.
+    /// Mean InfoNCE per row that has both views of a direction, over directions by their shares.
     package var alignmentLoss: Double
+    /// The same of each term, if there are several.
+    package var alignmentTerms: [String: Double]?
+    /// Mean cross-entropy per pair, and the share of pairs told right; nil if the loss is off.
+    package var matchingLoss: Double?
+    package var matchingAccuracy: Double?
+    /// That of the step's losses; nil if it is not learnt.
+    package var temperature: Float?
+    /// Mean age in steps of the keys that the banks held; nil while they were empty.
+    package var bankAge: Double?
     package var gradientNorm: Double
     package var learningRate: Float
 

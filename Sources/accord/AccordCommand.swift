@@ -42,9 +42,11 @@ struct AccordCommand: ParsableCommand {
 }
 
 /// Prints a value as JSON for programs.
-func printJSON(_ value: some Encodable) throws {
+/// - Parameter isOneLine: for a stream of values.
+func printJSON(_ value: some Encodable, isOneLine: Bool = false) throws {
     let encoder = JSONEncoder()
-    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    if !isOneLine { encoder.outputFormatting.insert(.prettyPrinted) }
     print(String(decoding: try encoder.encode(value), as: UTF8.self))
 }
 

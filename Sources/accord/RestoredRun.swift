@@ -10,14 +10,34 @@ struct RestoredRun {
     let replica: Replica
     let step: Step
 
+    /// The newest checkpoint.
     init(_ runPath: String) throws {
-        let directory = RunDirectory(runPath)
-        try directory.requireExisting()
-        setup = try RunSetup(try directory.configuration())
-        guard let checkpoint = try Self.newestCheckpoint(directory) else {
+        let newest = try Self(runPath) { try $0.newest() }
+        guard let newest else {
             throw ExitFailure(
                 .checkpointCorrupt, "\(runPath) has no checkpoint yet; train a little longer")
         }
+        self = newest
+    }
+
+    /// The checkpoint of one step; nil if it is not kept.
+    init?(_ runPath: String, step: Step) throws {
+        try self.init(runPath) { try $0.checkpoint(of: step) }
+    }
+
+    private init?(
+        _ runPath: String, _ load: (CheckpointStore) throws -> LoadedCheckpoint?
+    ) throws {
+        let directory = RunDirectory(runPath)
+        try directory.requireExisting()
+        setup = try RunSetup(try directory.configuration())
+        let loaded: LoadedCheckpoint?
+        do {
+            loaded = try load(CheckpointStore(directory: directory.checkpointsPath))
+        } catch {
+            throw ExitFailure(.checkpointCorrupt, "\(error)")
+        }
+        guard let checkpoint = loaded else { return nil }
         replica = Replica(setup.configuration, setup.surroundings)
         do {
             try replica.restore(checkpoint.snapshot)
@@ -27,11 +47,11 @@ struct RestoredRun {
         step = checkpoint.step
     }
 
-    private static func newestCheckpoint(
-        _ directory: RunDirectory
-    ) throws -> LoadedCheckpoint? {
+    /// Ascending.
+    static func publishedSteps(_ directory: RunDirectory) throws -> [Step] {
         do {
-            return try CheckpointStore(directory: directory.checkpointsPath).newest()
+            return try CheckpointStore(directory: directory.checkpointsPath).publishedSteps()
+                .sorted()
         } catch {
             throw ExitFailure(.checkpointCorrupt, "\(error)")
         }

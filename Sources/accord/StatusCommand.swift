@@ -58,7 +58,14 @@ struct StatusCommand: ParsableCommand {
         guard let language = status.maskedLanguageLoss, let alignment = status.alignmentLoss else {
             return ""
         }
-        return " (language \(Self.rounded(language)), alignment \(Self.rounded(alignment)))"
+        var parts = ["language \(Self.rounded(language))", "alignment \(Self.rounded(alignment))"]
+        for (term, loss) in (status.alignmentTerms ?? [:]).sorted(by: { $0.key < $1.key }) {
+            parts.append("\(term) \(Self.rounded(loss))")
+        }
+        if let matching = status.matchingLoss {
+            parts.append("matching \(Self.rounded(matching))")
+        }
+        return " (\(parts.joined(separator: ", ")))"
     }
 
     private static func rounded(_ number: Double) -> String { String(format: "%.3f", number) }

@@ -38,7 +38,8 @@ extension OperationCase {
         + [add, addToItself, narrowNorm, wideNorm, normThatFeedsProducts]
         + [attention([5], headCount: 1), attention([3, 0, 1, 20], headCount: 2), selfAttention]
         + [embedding, gatherRows, concatenateRows, meanPool([2, 0, 3]), normalizeRows]
-        + [crossEntropy, contrastive, weightedSum, recomputed, recomputedWithAnotherUse]
+        + [crossEntropy, contrastive, contrastiveLearned, contrastiveNegatives, contrastiveTaught]
+        + [contrastiveInPieces, weightedSum, recomputed, recomputedWithAnotherUse]
 
     /// Shapes at the border, whose gradients may be empty.
     static let borders: [OperationCase] =

@@ -148,7 +148,8 @@ struct TapeTests {
             let (queries, gradient) = leaf(values, [3, 4], tape)
             tape.backward(
                 from: tape.contrastiveCrossEntropy(
-                    queries, ContrastiveCase.candidates(tape.arena)))
+                    queries, ContrastiveCase.candidates(tape.arena)
+                ).value)
             return gradient.elements.map(\.bitPattern)
         }
         let usual = gradient(secondQuery: 0.5)

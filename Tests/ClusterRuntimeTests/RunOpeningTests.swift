@@ -71,7 +71,7 @@ import Testing
         #expect(Array(state.keyParameters.elements) == expected)
         #expect(state.optimizer.firstMoment.elements.allSatisfy { $0 == 0 })
         #expect(state.optimizer.secondMoment.elements.allSatisfy { $0 == 0 })
-        #expect(state.textBank.count == 0 && state.videoBank.count == 0)
+        #expect([.text, .video].allSatisfy { state.banks[$0]?.count == 0 })
         #expect(state.appliedStep == .initial && state.updateCount == 0)
         #expect(state.stateHash() == (try bench.directory.existingRun()?.origin?.stateHash))
     }

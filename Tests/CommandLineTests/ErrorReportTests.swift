@@ -125,6 +125,6 @@ import Testing
         (1, "100.0 %"),
     ])
     func sharesAreShownWithOneDigitAndAligned(_ share: Double, _ text: String) {
-        #expect(EvaluateCommand.percent(share) == text)
+        #expect(EvaluationReport.percent(share) == text)
     }
 }

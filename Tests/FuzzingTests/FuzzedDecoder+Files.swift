@@ -161,7 +161,8 @@ extension FuzzedDecoder {
         return Replica(
             configuration,
             .init(
-                vocabularyCount: 20, specialTokens: .init(mask: 4, all: [0, 1, 2, 3, 4]),
+                vocabularyCount: 20,
+                specialTokens: .init(mask: 4, separator: 3, all: [0, 1, 2, 3, 4]),
                 stepCount: 9))
     }
 

@@ -18,9 +18,9 @@ extension FuzzedDecoder {
             decode: { try RankReports.Report(decoding: $0, tensorCount: 3) },
             encode: { $0.encode() }),
         coding(
-            "lane-report", seeds: { [LaneReport().encode(), laneReport.encode()] },
-            decode: { try LaneReport(decoding: $0, .init(keyWidth: 3, rowCountMax: 4)) },
-            encode: { $0.encode() }),
+            "lane-report",
+            seeds: { [LaneReport(laneLimits.shape).encode(), laneReport.encode()] },
+            decode: { try LaneReport(decoding: $0, laneLimits) }, encode: { $0.encode() }),
         coding(
             "transfer-request",
             seeds: {
@@ -38,14 +38,19 @@ extension FuzzedDecoder {
         maxima: [1, 2, 3],
         lanes: [.init(lane: 0, report: [5]), .init(lane: 3, report: [])], lastMicroseconds: 60)
 
+    private static let laneLimits = LaneReport.Limits(
+        shape: .init(directionCount: 2, bankCount: 2), keyWidth: 3, rowCountMax: 4)
+
     private static let laneReport: LaneReport = {
-        var report = LaneReport()
+        var report = LaneReport(laneLimits.shape)
         report.clipIndices = [3, 9]
         report.maskedLanguageLoss = 2.5
         report.chosenTokenCount = 8
-        report.pairCount = 1
-        report.textKeys = [.init(clipIndex: 3, key: [1, 0, -0.5])]
-        report.videoKeys = [.init(clipIndex: 9, key: [0, 1, 0])]
+        report.directions = [.init(sum: 3.5, count: 1), .init(sum: 4.75, count: 1)]
+        report.matching = .init(sum: 6.5, count: 4, rightCount: 3)
+        report.keys = [
+            [.init(clipIndex: 3, key: [1, 0, -0.5])], [.init(clipIndex: 9, key: [0, 1, 0])],
+        ]
         return report
     }()
 

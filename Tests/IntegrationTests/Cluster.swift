@@ -59,6 +59,41 @@ final class Cluster {
         return worker
     }
 
+    /// It is asked to end; it is no longer among those that must end with success.
+    func retireWorker(_ index: Int) throws -> AccordProcess {
+        let step = try status().step
+        let worker = workers.remove(at: index)
+        worker.signal(SIGTERM)
+        strikes.append(step)
+        return worker
+    }
+
+    /// Returns when all stand still.
+    func pause() throws {
+        try give(["pause", "--run", run.path])
+        strikes.append(try status().step)
+    }
+
+    func resume() throws { try give(["resume", "--run", run.path]) }
+
+    private func give(_ arguments: [String]) throws {
+        let outcome = try AccordProcess.run(arguments, logsIn: workplace.directory)
+        guard outcome.exitCode == 0 else {
+            throw Unsuccessful(exitCode: outcome.exitCode, errors: outcome.errors)
+        }
+    }
+
+    /// By a coordinator that has heard of it from its ledger.
+    func waitUntilPaused() throws {
+        let deadline = Date().addingTimeInterval(60)
+        while Date() < deadline {
+            let outcome = try AccordProcess.run(
+                ["why", "--run", run.path], logsIn: workplace.directory)
+            if outcome.output.contains("paused: `accord resume` goes on") { return }
+        }
+        throw Waited(what: "the paused coordinator", coordinator: coordinator.errors)
+    }
+
     func killCoordinator() throws {
         let step = try status().step
         try coordinator.killNow()
@@ -140,6 +175,7 @@ final class Cluster {
         let stepCount: Int
         let stateHash: String?
         let maskedClips: Int
+        let checkpointStep: Int
     }
 
     struct Unsuccessful: Error {

@@ -97,6 +97,38 @@ import Testing
         #expect(ends.map(\.rawValue).contains(outcome.exitCode), "\(outcome.errors)")
     }
 
+    /// As by a batch system. It goes in order, and nobody takes it for dead.
+    @Test func aWorkerThatIsAskedToEndFinishesItsStep() throws {
+        let cluster = try Cluster(Workplace.shared.get(), workerCount: 3)
+        try cluster.addWorkers(3)
+        var leaving: AccordProcess?
+
+        try cluster.strikeAtRandom(61) { leaving = try $0.retireWorker(1) }
+
+        let outcome = try #require(try leaving?.wait())
+        #expect(outcome.exitCode == ExitReason.interrupted.rawValue, "\(outcome.errors)")
+        #expect(outcome.errors.contains("left the run: asked to end"), "\(outcome.errors)")
+        try expectReference(cluster, strikeCount: 1)
+        #expect(!cluster.coordinator.errors.contains("evicted"))
+    }
+
+    /// Everybody stands still with a safe state; a coordinator that is started again does so, too.
+    @Test func aRunThatIsPausedAndResumed() throws {
+        let cluster = try Cluster(Workplace.shared.get(), workerCount: 2)
+        try cluster.addWorkers(2)
+
+        try cluster.strikeAtRandom(62) { try $0.pause() }
+        let paused = try cluster.status()
+        #expect(paused.checkpointStep == paused.step)
+        try cluster.killCoordinator()
+        try cluster.restartCoordinator(workerCount: 2)
+        try cluster.waitUntilPaused()
+        #expect(try cluster.status().step == paused.step)
+        try cluster.resume()
+
+        try expectReference(cluster, strikeCount: 2)
+    }
+
     @Test func theTwoPrecisionsAreNotTheSame() throws {
         #expect(try Self.reference.get() != Self.referenceInBF16.get())
     }

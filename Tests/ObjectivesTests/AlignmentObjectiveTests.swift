@@ -108,8 +108,12 @@ import Testing
 
         let loss = AlignmentObjective(temperature: example.temperature).loss(
             .init(
-                queries: queries, keys: Self.tensor(setup.keys, arena),
-                clipIndices: example.clips, bank: setup.bank), tape)
+                queries: queries, clipIndices: example.clips,
+                positives: Array(example.clips.indices),
+                weights: [Float](repeating: 1, count: example.clips.count),
+                keys: Self.tensor(setup.keys, arena), keyClipIndices: example.clips,
+                bank: setup.bank), tape
+        ).value
         tape.backward(from: loss)
 
         let (expectedLoss, expectedGradient) = Self.oracle(example, setup)

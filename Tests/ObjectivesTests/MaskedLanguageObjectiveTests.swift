@@ -9,7 +9,7 @@ import Testing
 
     private static func objective(_ probability: Float = 0.15) -> MaskedLanguageObjective {
         MaskedLanguageObjective(
-            maskProbability: probability, special: .init(mask: 4, all: special),
+            maskProbability: probability, special: .init(mask: 4, separator: 3, all: special),
             vocabularyCount: vocabularyCount)
     }
 

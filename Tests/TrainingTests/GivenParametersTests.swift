@@ -24,7 +24,7 @@ import Testing
         for vector in [given.optimizer.firstMoment, given.optimizer.secondMoment] {
             #expect(vector.elements.allSatisfy { $0 == 0 })
         }
-        #expect(given.textBank.count == 0 && given.videoBank.count == 0)
+        #expect(given.bank(.text).count == 0 && given.bank(.video).count == 0)
         #expect(given.appliedStep == .initial && given.scales == seeded.scales)
         #expect(given.stateHash() != seeded.stateHash())
     }

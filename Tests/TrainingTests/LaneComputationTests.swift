@@ -40,7 +40,7 @@ import Testing
     @Test func anEmptyLaneHasNoGradientAndNoKeys() {
         let (report, gradient) = compute(replica(), microbatch([], planned: 0))
 
-        #expect(report == LaneReport())
+        #expect(report == LaneReport(.init(directionCount: 2, bankCount: 2)))
         #expect(gradient.allSatisfy { $0 == 0 })
     }
 
@@ -49,7 +49,7 @@ import Testing
 
         let (report, gradient) = compute(replica(), microbatch([nothing]))
 
-        #expect(report.textKeys.isEmpty && report.videoKeys.isEmpty)
+        #expect(report.keys[0].isEmpty && report.keys[1].isEmpty)
         #expect(gradient.allSatisfy { $0 == 0 })
     }
 
@@ -79,8 +79,8 @@ import Testing
         for (a, b) in zip(with.gradient, without.gradient) {
             #expect(abs(a - b) <= 1e-5 * largest)
         }
-        #expect(with.report.textKeys.map(\.clipIndex) == (clip == 6 ? [1, 2, 6] : [1, 2]))
-        #expect(with.report.videoKeys.map(\.clipIndex) == (clip == 5 ? [1, 2, 5] : [1, 2]))
+        #expect(with.report.keys[0].map(\.clipIndex) == (clip == 6 ? [1, 2, 6] : [1, 2]))
+        #expect(with.report.keys[1].map(\.clipIndex) == (clip == 5 ? [1, 2, 5] : [1, 2]))
     }
 
     @Test func aClipWithoutTextGivesMaskedLanguageNothing() {
@@ -97,7 +97,7 @@ import Testing
 
         let (report, gradient) = compute(replica, microbatch([1, 2].map(TinyRun.row)))
 
-        #expect(report.textKeys.isEmpty && report.videoKeys.isEmpty && report.pairCount == 0)
+        #expect(report.keys.isEmpty && report.directions.isEmpty)
         #expect(report.chosenTokenCount > 0)
         #expect(gradient.contains { $0 != 0 })
     }
@@ -169,9 +169,12 @@ import Testing
             arena.reset()
             return before
         }
+        let rows = LaneRows(batch.rows, separator: 3)
         let keys = used {
-            _ = LaneKeys(
-                LaneRows(batch.rows), replica.model, replica.laneKeyParameters, .none, $0)
+            let encoding = KeyEncoding(
+                model: replica.model, parameters: LaneParameters(replica.keyParameters),
+                recomputation: .none, plan: .textVideo, special: [])
+            #expect(encoding.keys(rows, $0)?.views.count == 2)
         }
         let all = used { _ = replica.computation().gradient(of: batch, in: $0) }
         let queries = used { arena in
@@ -180,9 +183,8 @@ import Testing
             let context = ForwardContext(
                 tape: tape, layout: replica.model.layout,
                 parameters: computation.parameters, sink: { _, _, _ in })
-            let rows = LaneRows(batch.rows)
             let vectors = replica.model.encodeApart(
-                texts: rows.texts, clips: rows.clips, context)
+                texts: rows.rows.map(\.tokens), clips: rows.rows.compactMap(\.frames), context)
             tape.backward(
                 from: tape.softmaxCrossEntropy(
                     logits: vectors.text, targets: [0, 0, 0, 0], weights: [1, 1, 1, 1]))

@@ -33,7 +33,7 @@ import Testing
     private func loss(_ parameters: FloatVector) -> Double {
         let report = replica.computation(parameters).gradient(of: microbatch).report
         let language = report.maskedLanguageLoss / Double(report.chosenTokenCount)
-        let alignment = (report.textToVideoLoss + report.videoToTextLoss) / 2
+        let alignment = (report.directions[0].sum + report.directions[1].sum) / 2
         return 3.0 * 5 / 9 * 0.7 * language + 3.0 / 9 * 1.3 * alignment
     }
 
@@ -98,8 +98,8 @@ import Testing
         let report = replica.computation().gradient(of: microbatch).report
 
         #expect(report.clipIndices == microbatch.rows.map(\.clipIndex))
-        #expect(report.pairCount == 2)
-        #expect(report.textKeys.map(\.clipIndex) == [1, 6, 2])
-        #expect(report.videoKeys.map(\.clipIndex) == [1, 2, 5])
+        #expect(report.directions.allSatisfy { $0.count == 2 })
+        #expect(report.keys[0].map(\.clipIndex) == [1, 6, 2])
+        #expect(report.keys[1].map(\.clipIndex) == [1, 2, 5])
     }
 }

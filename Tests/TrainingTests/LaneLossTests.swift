@@ -74,16 +74,16 @@ import Testing
     }
 
     @Test func textToVideo() {
-        let expected = alignmentLoss(queryIsText: true, replica.videoBank)
+        let expected = alignmentLoss(queryIsText: true, replica.bank(.video))
 
-        #expect(abs(report().textToVideoLoss - expected) <= 1e-5 * expected)
-        #expect(report().pairCount == 3)
+        #expect(abs(report().directions[0].sum - expected) <= 1e-5 * expected)
+        #expect(report().directions.allSatisfy { $0.count == 3 })
     }
 
     @Test func videoToText() {
-        let expected = alignmentLoss(queryIsText: false, replica.textBank)
+        let expected = alignmentLoss(queryIsText: false, replica.bank(.text))
 
-        #expect(abs(report().videoToTextLoss - expected) <= 1e-5 * expected)
+        #expect(abs(report().directions[1].sum - expected) <= 1e-5 * expected)
     }
 
     /// Every text is read with the frames of its own clip, if there are any.
@@ -114,7 +114,7 @@ import Testing
     @Test func keys() {
         let report = report()
 
-        for (keys, isText) in [(report.textKeys, true), (report.videoKeys, false)] {
+        for (keys, isText) in [(report.keys[0], true), (report.keys[1], false)] {
             #expect(keys.count == 4)
             for entry in keys {
                 let row = TinyRun.row(entry.clipIndex)

@@ -77,7 +77,7 @@ import Testing
                 let report = replica.computation().gradient(
                     of: Self.microbatch(lane, of: laneCount)
                 ).report
-                return sum + report.textToVideoLoss + report.videoToTextLoss
+                return sum + report.directions[0].sum + report.directions[1].sum
             }
         }
         let expected = losses(1)

@@ -224,8 +224,8 @@ import Testing
 
         for _ in 0..<4 { _ = try run.advance(replica) }
 
-        let text = replica.textBank.candidates.clipIndices.map(Int.init)
-        let video = replica.videoBank.candidates.clipIndices.map(Int.init)
+        let text = replica.bank(.text).candidates.clipIndices.map(Int.init)
+        let video = replica.bank(.video).candidates.clipIndices.map(Int.init)
         #expect(text == clips.filter { $0 % 7 != 5 })
         #expect(video == clips.filter { $0 % 7 != 6 })
     }

@@ -59,10 +59,10 @@ import Testing
         Part(name: "first moment") { $0.optimizer.firstMoment.pointer[7] += 1 },
         Part(name: "second moment") { $0.optimizer.secondMoment.pointer[7] += 1 },
         Part(name: "text bank") {
-            $0.textBank.enqueue([.init(clipIndex: 1, key: [0, 0, 0, 0, 1])], step: Step(1))
+            $0.bank(.text).enqueue([.init(clipIndex: 1, key: [0, 0, 0, 0, 1])], step: Step(1))
         },
         Part(name: "video bank") {
-            $0.videoBank.enqueue([.init(clipIndex: 1, key: [0, 0, 0, 0, 1])], step: Step(1))
+            $0.bank(.video).enqueue([.init(clipIndex: 1, key: [0, 0, 0, 0, 1])], step: Step(1))
         },
         Part(name: "step") { $0.appliedStep = $0.appliedStep.next },
         Part(name: "update count") { $0.updateCount += 1 },

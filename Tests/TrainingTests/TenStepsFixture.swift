@@ -84,7 +84,7 @@ struct TenStepsFixture: Decodable {
             configuration,
             .init(
                 vocabularyCount: TinyRun.vocabularyCount,
-                specialTokens: .init(mask: 4, all: [0, 1, 2, 3, 4]),
+                specialTokens: .init(mask: 4, separator: 3, all: [0, 1, 2, 3, 4]),
                 stepCount: settings.stepCount))
         for entry in replica.model.layout.entries {
             guard let values = start[entry.name], values.count == entry.count else {

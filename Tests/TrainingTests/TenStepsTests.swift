@@ -97,7 +97,7 @@ import Testing
         _ = try fixture.train(replica)
 
         for (bank, expected) in [
-            (replica.textBank, fixture.textBank), (replica.videoBank, fixture.videoBank),
+            (replica.bank(.text), fixture.textBank), (replica.bank(.video), fixture.videoBank),
         ] {
             let (keys, clips) = bank.candidates
             let order = (0..<bank.count).map { (bank.cursor + $0) % bank.count }

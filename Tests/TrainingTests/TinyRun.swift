@@ -43,7 +43,8 @@ struct TinyRun {
             configuration,
             .init(
                 vocabularyCount: Self.vocabularyCount,
-                specialTokens: .init(mask: 4, all: [0, 1, 2, 3, 4]), stepCount: stepCount))
+                specialTokens: .init(mask: 4, separator: 3, all: [0, 1, 2, 3, 4]),
+                stepCount: stepCount))
     }
 
     /// Clip n has no text when n % 7 == 5 and no frames when n % 7 == 6.
@@ -121,7 +122,7 @@ struct TinyRun {
     /// Fills both banks with `count` unit vectors of clips 100, 101, ….
     func fillBanks(of replica: Replica, count: Int) {
         var generator = SeededGenerator(seed: 2, purpose: .testing)
-        for bank in [replica.textBank, replica.videoBank] {
+        for bank in replica.banks.views.compactMap({ replica.banks[$0] }) {
             let entries = (0..<count).map { index in
                 let values = (0..<bank.width).map { _ in 2 * generator.nextUnit() - 1 }
                 let norm = values.reduce(0) { $0 + $1 * $1 }.squareRoot()
@@ -135,11 +136,11 @@ struct TinyRun {
 extension LaneComputation {
     /// The whole gradient of a lane, laid out like the parameters.
     func gradient(
-        of microbatch: Microbatch, in arena: Arena = Arena()
+        of microbatch: Microbatch, gathered: [Microbatch] = [], in arena: Arena = Arena()
     ) -> (report: LaneReport, gradient: FloatVector) {
         defer { withExtendedLifetime(arena) {} }
         let gradient = FloatVector(count: model.layout.elementCount)
-        let report = run(microbatch, arena) { parameter, part, elements in
+        let report = run(microbatch, gathered: gathered, arena) { parameter, part, elements in
             let start = model.layout[parameter].offset + elements.lowerBound
             for (offset, element) in part.elements.enumerated() {
                 gradient.pointer[start + offset] += element
@@ -152,11 +153,13 @@ extension LaneComputation {
 extension Replica {
     /// The computation of a lane with the given parameters of the query encoder.
     func computation(_ parameters: FloatVector? = nil) -> LaneComputation {
-        LaneComputation(
-            configuration: configuration, model: model,
-            parameters: parameters.map { LaneParameters($0) } ?? laneParameters,
-            keyParameters: laneKeyParameters,
-            textBank: textBank, videoBank: videoBank, maskedLanguage: maskedLanguage)
+        laneComputation(parameters.map { LaneParameters($0) } ?? laneParameters)
+    }
+
+    /// That of a view that has one.
+    func bank(_ view: ClipView) -> MemoryBank {
+        guard let bank = banks[view] else { preconditionFailure("no bank of \(view)") }
+        return bank
     }
 
     /// Large random parameters, so that no path is nearly linear or nearly zero.

@@ -33,6 +33,25 @@ void accord_softmax(float *x, size_t rows, size_t columns);
 void accord_softmax_backward(const float *y, const float *dy, float *dx, size_t rows,
                              size_t columns);
 
+/// The score of a column that does not count, the lowest f32.
+#define ACCORD_EXCLUDED (-3.402823466e+38f)
+
+/// Of a row whose scores come in pieces: their maximum so far, and the sum of e^(score - maximum).
+/// Begins with ACCORD_EXCLUDED and 0.
+typedef struct {
+    float maximum;
+    float sum;
+} AccordSoftmax;
+
+/// Turns the next scores into e^(score - maximum) with the new maximum, and adds them up. Returns
+/// the factor by which what was gathered with the old maximum shrinks. Excluded scores become
+/// numbers below 2e-38, which the caller clears.
+/// Source: Milakov and Gimelshein 2018, arXiv:1805.02867, algorithm 3.
+float accord_softmax_piece(float *scores, size_t columns, AccordSoftmax *softmax);
+
+/// log sum e^score of all pieces.
+double accord_softmax_logarithm(AccordSoftmax softmax);
+
 /// Turns one row of logits into weight * (softmax - onehot(target)), the gradient, and returns
 /// the cross-entropy weight * (log sum exp - logit of the target).
 double accord_cross_entropy(float *logits, size_t columns, size_t target, float weight);

@@ -38,7 +38,7 @@ final class VirtualWorker: VirtualProcess {
     private(set) var reduced: [Step: (result: ReducedStep, isServable: Bool)] = [:]
     private(set) var snapshots: [Step: [UInt8]] = [:]
     /// For joiners: the encoded results of all steps since the one whose state is kept.
-    private var history: (newest: Step, results: [Step: [UInt8]])?
+    private var history: (start: Step, newest: Step, results: [Step: [UInt8]])?
     /// What a lane takes on one thread; an old one counts less and less. 0 = none is told of.
     private(set) var laneMicroseconds: UInt64 = 0
     /// Lanes that were ordered since the accumulator was reset last.
@@ -98,7 +98,7 @@ final class VirtualWorker: VirtualProcess {
     }
 
     /// From now on the results of the steps after this one; nil = drop them.
-    func keepResults(after step: Step?) { history = step.map { (newest: $0, results: [:]) } }
+    func keepResults(after step: Step?) { history = step.map { ($0, $0, [:]) } }
 
     /// Copies the result of a step that was applied, if somebody may ask for it.
     func copyForJoiners(_ step: Step) {

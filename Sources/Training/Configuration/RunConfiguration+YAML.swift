@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-import Collectives
 import Foundation
-import Models
-import NeuralNetworks
 import Primitives
-import Tensors
 import Yams
 
 extension RunConfiguration {
@@ -34,7 +30,9 @@ extension RunConfiguration {
                 .configurationInvalid, "\(file) holds no keys; see docs/configuration.md")
         }
         try read(mapping, section: "", file: file)
-        try validateTogether(file: file)
+        if let rule = brokenRule {
+            throw ExitFailure(.configurationInvalid, "\(file): \(rule)")
+        }
     }
 
     /// In our own words: the parser prints a picture of several lines.
@@ -121,42 +119,8 @@ extension RunConfiguration {
             self[keyPath: path] = value
         case .text(let path):
             self[keyPath: path] = given
-        case .precision(let path):
-            guard let value = Precision(rawValue: given) else { throw refuse() }
-            self[keyPath: path] = value
-        case .recomputation(let path):
-            guard let value = Recomputation(rawValue: given) else { throw refuse() }
-            self[keyPath: path] = value
-        }
-    }
-
-    private func validateTogether(file: String) throws(ExitFailure) {
-        func refuse(_ text: String) -> ExitFailure {
-            ExitFailure(.configurationInvalid, "\(file): \(text)")
-        }
-        if data.directory.isEmpty {
-            throw refuse("data.directory is missing; name the folder with annotations/ and videos/")
-        }
-        let bits = ExactSums.resolutionBitsMin...ExactSums.resolutionBitsMax(laneCount: lanes.count)
-        if lanes.resolutionBits != 0, !bits.contains(lanes.resolutionBits) {
-            throw refuse(
-                "lanes.resolutionBits is \(lanes.resolutionBits), must be 0 or "
-                    + "\(bits.lowerBound)...\(bits.upperBound) with lanes.count \(lanes.count)")
-        }
-        if !model.width.isMultiple(of: model.headCount) {
-            throw refuse(
-                "model.width is \(model.width), must be a multiple of model.headCount "
-                    + "(\(model.headCount))")
-        }
-        if !data.frameSize.isMultiple(of: model.patchSize) {
-            throw refuse(
-                "data.frameSize is \(data.frameSize), must be a multiple of model.patchSize "
-                    + "(\(model.patchSize))")
-        }
-        if objectives.maskedLanguageWeight == 0, objectives.alignmentWeight == 0 {
-            throw refuse(
-                "objectives.maskedLanguageWeight and objectives.alignmentWeight are both 0, "
-                    + "so there is nothing to learn")
+        case .parsed(let parsed):
+            guard parsed.set(&self, given) else { throw refuse() }
         }
     }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Models
 import NeuralNetworks
+import Objectives
 import Optimizers
 import Tensors
 
@@ -33,12 +34,32 @@ package struct RunConfiguration: Sendable, Equatable {
         package var maskedLanguageWeight: Float = 1
         package var maskProbability: Float = 0.15
         package var alignmentWeight: Float = 1
+        package var alignmentTerms = AlignmentPlan.textVideo
         package var temperature: Float = 0.07
+        package var temperatureRule = TemperatureRule.fixed
+        package var temperatureMin: Float = 0.001
+        package var temperatureMax: Float = 0.5
+        package var denominator = ContrastiveDenominator.full
+        package var distillation: Float = 0
+        package var distillationRampSteps = 0
+        package var modalityDropping = ModalityDropping.none
+        package var textDropProbability: Float = 0
+        package var videoDropProbability: Float = 0
+        package var queryDropProbability: Float = 0
+        package var matchingWeight: Float = 0
+        package var matchingNegatives = MatchingNegatives.hard
     }
 
     package struct Bank: Sendable, Equatable {
         package var capacity = 512
+        package var views = BankSelection.all
+        package var keys = KeyMaker.momentum
         package var encoderMomentum: Float = 0.99
+        package var warmUpSteps = 0
+        package var candidates = CandidateScope.lane
+        package var laterCapacity = 0
+        /// 0: never.
+        package var laterStep = 0
     }
 
     package struct Optimizer: Sendable, Equatable {

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes ../operations.safetensors: every operation of the tape, and its gradients, in float64.
 
-Run:  python3 operations.py     (torch 2.15.0, numpy 2.4.6, safetensors 0.8.0)
+Run:  python3 operations.py     (torch 2.13.0, numpy 2.4.6, safetensors 0.8.0)
 operations.safetensors says in its metadata which versions wrote it. Functions of
 torch.nn.functional where there are any; gradients by autograd, of sum(output * cotangent). Names,
 shapes and constants are those of the table in OperationCase.swift. Inputs and cotangents are not
@@ -23,6 +23,10 @@ EPSILON = float(np.float32(1e-3))
 RECOMPUTED_WEIGHT = torch.tensor([(i * 5 % 7) / 4 - 0.75 for i in range(16)]).double().view(4, 4)
 KEYS = torch.tensor([(i * 37 + 11) % 29 for i in range(28)], dtype=torch.float32) / 14.5 - 1
 KEYS = KEYS.double().view(7, 4)
+TEACHERS = torch.tensor([(i * 17 + 5) % 23 for i in range(12)], dtype=torch.float32) / 11.5 - 1
+TEACHERS = TEACHERS.double().view(3, 4)
+MANY_KEYS = torch.tensor([(i * 7919 + 11) % 1021 for i in range(8400)], dtype=torch.float32)
+MANY_KEYS = (MANY_KEYS / 510.5 - 1).double().view(2100, 4)
 
 
 def numbers(tensor, shape):
@@ -81,6 +85,42 @@ def contrastive(queries):
     return (losses * torch.tensor([0.5, 0, 1])).sum().view(1)
 
 
+def learned(queries, logarithm):
+    return contrastive(queries * torch.exp(-logarithm))
+
+
+def negatives_alone(queries):
+    excluded = torch.zeros(3, 7, dtype=torch.bool)
+    excluded[0, [0, 3]] = excluded[2, 2] = True
+    targets = torch.tensor([1, 0, 6])
+    scores = queries @ KEYS.T / 0.25
+    excluded[torch.arange(3), targets] = True
+    losses = torch.logsumexp(scores.masked_fill(excluded, -torch.inf), 1)
+    losses = losses - scores[torch.arange(3), targets]
+    return (losses * torch.tensor([0.5, 0, 1])).sum().view(1)
+
+
+def taught(queries):
+    excluded = torch.zeros(3, 7, dtype=torch.bool)
+    excluded[0, [0, 3]] = excluded[2, 2] = True
+    scores, soft = (
+        (x @ KEYS.T / 0.25).masked_fill(excluded, -torch.inf) for x in (queries, TEACHERS))
+    targets = 0.6 * F.one_hot(torch.tensor([1, 0, 6]), 7) + 0.4 * soft.softmax(1)
+    log_p = torch.log_softmax(scores, 1).masked_fill(excluded, 0)
+    return (-(targets * log_p).sum(1) * torch.tensor([0.5, 0, 1])).sum().view(1)
+
+
+def in_pieces(queries):
+    column = torch.arange(2100)
+    first, third = column % 7 == 3, (column % 7 != 3) & (column % 8 == 2)
+    excluded = torch.stack([first, torch.zeros_like(first), third])
+    targets = torch.tensor([1500, 2, 2099])
+    excluded[torch.arange(3), targets] = False
+    logits = (queries @ MANY_KEYS.T / 0.25).masked_fill(excluded, -torch.inf)
+    losses = F.cross_entropy(logits, targets, reduction="none")
+    return (losses * torch.tensor([0.5, 0, 1])).sum().view(1)
+
+
 def recomputed(x):
     def body(x):
         return x + F.linear(F.gelu(x), RECOMPUTED_WEIGHT)
@@ -120,6 +160,10 @@ CASES = {
     "normalizeRows": ([[3, 21]], F.normalize),
     "softmaxCrossEntropy": ([[4, 18]], cross_entropy),
     "contrastiveCrossEntropy": ([[3, 4]], contrastive),
+    "contrastiveCrossEntropy, learned temperature": ([[3, 4], [1]], learned),
+    "contrastiveCrossEntropy, negatives alone": ([[3, 4]], negatives_alone),
+    "contrastiveCrossEntropy, soft targets": ([[3, 4]], taught),
+    "contrastiveCrossEntropy, 2100 keys": ([[3, 4]], in_pieces),
     "weightedSum": ([[1], [1], [1]], lambda a, b, c: 0.5 * a - 2 * b + 0.25 * c),
     "recomputed": ([[3, 4]], recomputed),
     "recomputed, another use": ([[3, 4]], lambda x: recomputed(x) + x),

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import NeuralNetworks
+import Objectives
 import Primitives
 import Testing
 
@@ -107,8 +108,8 @@ import Testing
             "run.yaml: data.frameSize is 64, must be a multiple of model.patchSize (24)"),
         Refusal(
             least + "objectives:\n  maskedLanguageWeight: 0\n  alignmentWeight: 0\n",
-            "run.yaml: objectives.maskedLanguageWeight and objectives.alignmentWeight are both 0, "
-                + "so there is nothing to learn"),
+            "run.yaml: objectives.maskedLanguageWeight, objectives.alignmentWeight and "
+                + "objectives.matchingWeight are all 0, so there is nothing to learn"),
         Refusal(
             "seed: 1\n",
             "run.yaml: data.directory is missing; name the folder with annotations/ and videos/"),
@@ -182,6 +183,7 @@ import Testing
     }
 
     private static func leafCount(_ value: Any) -> Int {
+        if value is AlignmentPlan || value is BankSelection { return 1 }
         let children = Mirror(reflecting: value).children
         return children.isEmpty ? 1 : children.reduce(0) { $0 + leafCount($1.value) }
     }

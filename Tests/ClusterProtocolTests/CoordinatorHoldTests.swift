@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: Apache-2.0
+import ClusterProtocol
+import Primitives
+import Testing
+
+/// Standing still, ending and leaving: nothing that was computed is lost.
+@Suite struct CoordinatorHoldTests {
+    /// Two members that have applied step 12; the newest checkpoint is that of step 10.
+    private struct Scene {
+        var core: CoordinatorCore
+        private(set) var heard: [CoordinatorCore.Directive] = []
+
+        init(_ numbers: [UInt64] = [1, 2]) {
+            var log = CoordinatorLog()
+            log.generation = Generation(1)
+            log.members = numbers.map(Self.member)
+            log.committed = Step(12)
+            log.checkpoint = Step(10)
+            log.numericClass = "f32 A"
+            core = CoordinatorCore(
+                .init(
+                    welcome: Welcome(
+                        run: RunID(1), configuration: "", laneCount: 4, stepCount: 100,
+                        checkpointEverySteps: 10, stateHashEverySteps: 1),
+                    dataFingerprint: [7], expectedWorkerCount: 2, startTimeoutTicks: 300,
+                    exchangePatienceTicks: 50, workerCountMax: 8, dataEndpoint: "coordinator"),
+                restoring: log)
+            ready(numbers, generation: 1)
+        }
+
+        static func member(_ number: UInt64) -> Member {
+            Member(
+                worker: WorkerID(number), dataEndpoint: "peer \(number)", threadCount: 1,
+                hostName: "host", processIdentifier: Int32(number))
+        }
+
+        mutating func hear(_ event: CoordinatorCore.Event) { heard += core.handle(event) }
+
+        mutating func hear(_ message: WorkerMessage, from number: UInt64) {
+            hear(.received(message, from: WorkerID(number)))
+        }
+
+        mutating func ready(_ numbers: [UInt64], generation: UInt64, applied: Step = Step(12)) {
+            for number in numbers {
+                hear(
+                    .ready(
+                        Generation(generation),
+                        WorkerProgress(
+                            hasState: true, applied: applied, keptResultCount: 1, attempt: 1,
+                            attemptScales: [], heldLanes: [])), from: number)
+            }
+        }
+
+        /// Ticks in which everybody is heard.
+        mutating func pass(_ ticks: Int, hearing numbers: [UInt64] = [1, 2]) {
+            for _ in 0..<ticks {
+                for number in numbers {
+                    hear(
+                        .heartbeat(
+                            Heartbeat(
+                                generation: .none, applied: Step(12), isExchanging: false,
+                                activity: "waits", exchangeTimes: .init())), from: number)
+                }
+                hear(.tick)
+            }
+        }
+
+        mutating func takeHeard() -> [CoordinatorCore.Directive] {
+            defer { heard = [] }
+            return heard
+        }
+
+        /// The member that was asked to keep its state, if one was.
+        func keeper(of step: Step, in directives: [CoordinatorCore.Directive]) -> WorkerID? {
+            directives.lazy.compactMap { directive in
+                if case .send(let worker, .acknowledge(let acknowledgement)) = directive,
+                    acknowledgement.offered == step
+                {
+                    return worker
+                }
+                return nil
+            }.first
+        }
+
+        /// From the request for a state to the checkpoint.
+        mutating func publish(_ step: Step, by worker: WorkerID) {
+            hear(.snapshotReady(step: step, stateHash: [5]), from: worker.value)
+            hear(.checkpointPublished(step: step, stateHash: [5]))
+        }
+    }
+
+    private func plans(_ directives: [CoordinatorCore.Directive]) -> [StepPlan] {
+        directives.compactMap { if case .persist(.plan(let plan)) = $0 { plan } else { nil } }
+    }
+
+    private func stop(_ directives: [CoordinatorCore.Directive]) -> String? {
+        directives.lazy.compactMap {
+            if case .broadcast(_, .stop(let reason)) = $0 { reason } else { nil }
+        }.first
+    }
+
+    @Test func aPausedRunStandsStillWithASafeStateUntilItIsResumed() throws {
+        var scene = Scene()
+        _ = scene.takeHeard()
+
+        scene.hear(.pauseRequested)
+        scene.ready([1, 2], generation: 2)
+        let asked = scene.takeHeard()
+        #expect(asked.contains(.persist(.paused(true))))
+        #expect(plans(asked).isEmpty)
+        let keeper = try #require(scene.keeper(of: Step(12), in: asked))
+        scene.publish(Step(12), by: keeper)
+        scene.pass(300)
+        let held = scene.takeHeard()
+
+        #expect(held.contains(.persist(.checkpoint(step: Step(12), stateHash: [5]))))
+        #expect(plans(held).isEmpty)
+        #expect(scene.core.snapshot.phase == "paused")
+        #expect(scene.core.snapshot.waitingFor == ["paused: `accord resume` goes on"])
+
+        scene.hear(.resumeRequested)
+        #expect(plans(scene.takeHeard()).map(\.base) == [Step(12)])
+    }
+
+    @Test func aCoordinatorThatIsStartedAgainStaysPaused() {
+        var log = CoordinatorLog()
+        log.apply(.paused(true))
+        #expect(log.isPaused)
+        log.apply(.paused(false))
+        #expect(!log.isPaused)
+    }
+
+    @Test func theEndOfARunWaitsForItsCheckpoint() throws {
+        var scene = Scene()
+        _ = scene.takeHeard()
+
+        scene.hear(.stopRequested(reason: "interrupted"))
+        scene.ready([1, 2], generation: 2)
+        let asked = scene.takeHeard()
+        #expect(stop(asked) == nil)
+        let keeper = try #require(scene.keeper(of: Step(12), in: asked))
+        scene.publish(Step(12), by: keeper)
+
+        #expect(stop(scene.takeHeard()) == "interrupted; step 12 is safe")
+    }
+
+    @Test func aSecondSignalEndsAtOnceUnlessItIsTheSame() {
+        var scene = Scene()
+        scene.hear(.stopRequested(reason: "interrupted"))
+        scene.pass(5)
+        scene.hear(.stopRequested(reason: "asked to end"))
+        #expect(stop(scene.takeHeard()) == nil)
+
+        scene.pass(5)
+        scene.hear(.stopRequested(reason: "asked to end"))
+        #expect(stop(scene.takeHeard()) == "asked to end again: ended without a checkpoint")
+    }
+
+    @Test func aCheckpointThatTakesTooLongDoesNotHoldUpTheEnd() {
+        var scene = Scene()
+        scene.hear(.stopRequested(reason: "interrupted"))
+        scene.ready([1, 2], generation: 2)
+        scene.pass(100)
+        #expect(stop(scene.takeHeard()) == nil)
+        scene.pass(1)
+        #expect(
+            stop(scene.takeHeard())
+                == "interrupted; the checkpoint took too long: it is that of step 10")
+    }
+
+    /// After a step to which it has contributed, when another has applied it, too.
+    @Test func aWorkerThatWantsToGoIsReleasedAfterItsStep() {
+        var scene = Scene()
+        scene.hear(.retire(reason: "asked to end"), from: 1)
+        scene.pass(3)
+        let released = CoordinatorCore.Directive.send(WorkerID(1), .released)
+        #expect(!scene.takeHeard().contains(released))
+
+        for number in [1, 2] as [UInt64] {
+            #expect(!scene.takeHeard().contains(released))
+            scene.hear(
+                .stepApplied(
+                    StepReport(
+                        generation: Generation(1), step: Step(13), skipped: false, attempts: 1,
+                        stateHash: [6], payload: [])), from: number)
+        }
+
+        #expect(scene.takeHeard().contains(released))
+        #expect(scene.core.snapshot.members.map(\.processIdentifier) == [2])
+    }
+
+    @Test func aLongStepDoesNotKeepAWorkerThatWantsToGo() {
+        var scene = Scene()
+        scene.hear(.retire(reason: "asked to end"), from: 1)
+        scene.pass(20)
+        let released = CoordinatorCore.Directive.send(WorkerID(1), .released)
+        #expect(!scene.takeHeard().contains(released))
+        scene.pass(1)
+        #expect(scene.takeHeard().contains(released))
+    }
+
+    @Test func theLastWorkersGoWhenTheirStateIsSafe() throws {
+        var scene = Scene()
+        for number in [1, 2] as [UInt64] {
+            scene.hear(.retire(reason: "asked to end"), from: number)
+        }
+        scene.ready([1, 2], generation: 2)
+        let asked = scene.takeHeard()
+        #expect(!asked.contains(.send(WorkerID(1), .released)))
+        let keeper = try #require(scene.keeper(of: Step(12), in: asked))
+        scene.publish(Step(12), by: keeper)
+
+        let last = scene.takeHeard()
+        #expect(last.contains(.send(WorkerID(1), .released)))
+        #expect(last.contains(.send(WorkerID(2), .released)))
+        #expect(scene.core.snapshot.phase == "gathering")
+    }
+
+    @Test func theOddOneOutIsNamedAndEvictedAndTheStepIsCommitted() {
+        var scene = Scene([1, 2, 3])
+        _ = scene.takeHeard()
+        for (number, hash) in [(3, 9), (1, 6), (2, 6)] as [(UInt64, UInt8)] {
+            scene.hear(
+                .stepApplied(
+                    StepReport(
+                        generation: Generation(1), step: Step(13), skipped: false, attempts: 1,
+                        stateHash: [hash], payload: [])), from: number)
+        }
+
+        let heard = scene.takeHeard()
+        let hashes = heard.compactMap { directive -> [UInt8]? in
+            if case .persist(.committed(let report)) = directive { report.stateHash } else { nil }
+        }
+        #expect(hashes == [[6]])
+        let evicted = heard.compactMap { directive -> (WorkerID, String)? in
+            if case .send(let worker, .evicted(let reason)) = directive {
+                (worker, reason)
+            } else {
+                nil
+            }
+        }
+        #expect(evicted.map(\.0) == [WorkerID(3)])
+        #expect(evicted.first?.1.contains("its state after step 13") == true)
+        #expect(scene.core.snapshot.divergenceCount == 1)
+        #expect(scene.core.snapshot.evictionCount == 1)
+    }
+
+    @Test func ofTwoThatDifferNobodyIsBelieved() {
+        var scene = Scene()
+        for (number, hash) in [(1, 9), (2, 6)] as [(UInt64, UInt8)] {
+            scene.hear(
+                .stepApplied(
+                    StepReport(
+                        generation: Generation(1), step: Step(13), skipped: false, attempts: 1,
+                        stateHash: [hash], payload: [])), from: number)
+        }
+
+        let text = stop(scene.takeHeard())
+        #expect(text?.contains("0000000000000001 and 0000000000000002 disagree") == true)
+        #expect(scene.core.committed == Step(12))
+    }
+}
