@@ -26,10 +26,15 @@ extension CoordinatorCore {
             held: [[Int]](repeating: [], count: members.count), speeds: speeds)
     }
 
+    /// Of those who compute; a spare may never have.
+    private func speedsAreKnown(_ plan: StepPlan) -> Bool {
+        zip(members, plan.steadyLanes).allSatisfy { $0.laneMicroseconds > 0 || $1.isEmpty }
+    }
+
     mutating func rebalanceIfWorthwhile() {
         guard phase == .running, let plan, members.count > 1,
             (now - generationTick).isMultiple(of: Self.looksEveryTicks),
-            members.allSatisfy({ $0.laneMicroseconds > 0 && $0.applied > plan.base })
+            members.allSatisfy({ $0.applied > plan.base }), speedsAreKnown(plan)
         else { return }
         let speeds = laneSpeeds
         let present = LanePlan.microseconds(of: plan.steadyLanes, speeds: speeds)

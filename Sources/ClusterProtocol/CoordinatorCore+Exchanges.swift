@@ -21,7 +21,9 @@ extension CoordinatorCore {
     /// exchanges again what all still have.
     mutating func watchExchange() {
         noteExchange()
-        guard let exchange, now - exchange.sinceTick > patience.ticks else { return }
+        guard phase == .running, let exchange, now - exchange.sinceTick > patience.ticks else {
+            return
+        }
         patience.noteStall()
         let text =
             "the sums of step \(exchange.step) have been on their way for "

@@ -4,6 +4,7 @@ import Primitives
 extension CoordinatorCore {
     /// How many peers are asked about a suspect: one may have lost its way to it, too.
     private static let askedPeersMax = 3
+    private static let reportTicksMax: UInt64 = 100
 
     /// A dead process's system says so at once; a living one is heard again within a moment.
     mutating func onConnectionBroke(_ worker: WorkerID) {
@@ -36,10 +37,26 @@ extension CoordinatorCore {
             return (index, reason)
         }
         evict(dead)
+        evictWhoClaimsTooMuch()
         _ = candidates.removeAll { candidate in
             if case .dead = candidate.liveness.verdict(at: now, isNeeded: false) { return true }
             return false
         }
+    }
+
+    /// The plan waits for the reports of steps that somebody says it has applied. They are repeated
+    /// every second, so whoever has not made them now never will.
+    private mutating func evictWhoClaimsTooMuch() {
+        guard phase == .preparing, unreadyCount == 0,
+            now - generationTick > Self.reportTicksMax
+        else { return }
+        evict(
+            members.enumerated().compactMap { index, state in
+                guard let progress = state.progress, progress.hasState,
+                    progress.applied > committed
+                else { return nil }
+                return (index, "it claims step \(progress.applied) and does not report it")
+            })
     }
 
     private mutating func askAboutSuspects() {

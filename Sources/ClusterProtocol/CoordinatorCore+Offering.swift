@@ -6,7 +6,6 @@ import Primitives
 struct Offering: Sendable {
     /// Asked for; a member that is past it keeps the state of the next step that it applies.
     let asked: Step
-    let sinceTick: UInt64
     var keepers: [WorkerID]
     /// What keepers say they have.
     var kept: [WorkerID: (step: Step, stateHash: [UInt8])] = [:]
@@ -31,8 +30,13 @@ extension CoordinatorCore {
         return Set(
             candidates.filter { candidate in
                 guard candidate.hasEntered, let applied = candidate.applied else { return false }
-                return applied >= committed || applied.next == committed
+                return applied >= frontier || applied.next == frontier
             }.map(\.worker))
+    }
+
+    /// The newest step in the ledger that a member has: steps may be executed again.
+    private var frontier: Step {
+        min(committed, members.map(\.applied).max() ?? committed)
     }
 
     /// A joiner that could not get what it was told of, because the keepers have lost it.
@@ -41,7 +45,9 @@ extension CoordinatorCore {
             now - follows.sinceTick >= Self.followPatienceTicks
         else { return }
         candidates[index].follows = nil
-        if offering?.source?.step == follows.step { endOffering() }
+        // One that cannot reach the keepers does not take from others what they follow.
+        let hasOthers = candidates.contains { $0.follows?.step == follows.step }
+        if offering?.source?.step == follows.step, !hasOthers { endOffering() }
     }
 
     /// Keeps an offering while somebody needs it.
@@ -78,7 +84,7 @@ extension CoordinatorCore {
         let staying = members.filter { $0.retirement == nil }
         let keepers = (staying.isEmpty ? Array(members) : staying).prefix(Self.keepersMax)
         let offering = Offering(
-            asked: asked, sinceTick: now, keepers: keepers.map(\.worker))
+            asked: asked, keepers: keepers.map(\.worker))
         for worker in offering.keepers { setOffered(offering.asked, worker) }
         self.offering = offering
     }
@@ -97,10 +103,10 @@ extension CoordinatorCore {
         send(acknowledgement(for: members[index]), to: worker)
     }
 
-    /// - Returns: whether the snapshot is kept for joiners.
+    /// The first one that fits; a keeper may have later ones, for checkpoints.
     mutating func noteKept(_ snapshot: PendingSnapshot) {
         guard var offering, offering.keepers.contains(snapshot.worker),
-            snapshot.step >= offering.asked
+            snapshot.step >= offering.asked, offering.kept[snapshot.worker] == nil
         else { return }
         offering.kept[snapshot.worker] = (snapshot.step, snapshot.stateHash)
         offering.firstKeptTick = offering.firstKeptTick ?? now
@@ -149,7 +155,7 @@ extension CoordinatorCore {
             let isNew = candidates[index].follows?.step != source.step
             guard isNew || now.isMultiple(of: 10) else { continue }
             if isNew { candidates[index].follows = (source.step, now) }
-            send(.follow(source, committed: committed), to: candidates[index].worker)
+            send(.follow(source, committed: frontier), to: candidates[index].worker)
         }
     }
 
@@ -157,7 +163,7 @@ extension CoordinatorCore {
     mutating func tellFollowers() {
         guard let source = offering?.source else { return }
         for candidate in candidates where candidate.follows?.step == source.step {
-            send(.follow(source, committed: committed), to: candidate.worker)
+            send(.follow(source, committed: frontier), to: candidate.worker)
         }
     }
 }

@@ -26,8 +26,9 @@ extension CoordinatorCore {
 
     private var phaseName: String {
         switch phase {
-        case .gathering: "gathering"
-        case .preparing: isHeld && isPaused ? "paused" : "preparing"
+        case .gathering: isPaused ? "paused" : "gathering"
+        case .preparing where isHeld && isPaused: heldStep == checkpoint ? "paused" : "pausing"
+        case .preparing: "preparing"
         case .running: "running"
         case .stopping: "stopping"
         case .finished: "finished"

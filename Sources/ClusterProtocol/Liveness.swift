@@ -76,7 +76,7 @@ struct Liveness: Equatable, Sendable {
             return isOver ? .dead(reason: "its connection broke") : .suspected
         }
         let silence = silence(at: tick)
-        guard silence > suspicion else { return .alive }
+        guard silence > suspicion || brokenTick != nil else { return .alive }
         let patience =
             isSighted(at: tick) && !isNeeded
             ? Self.sightedFactor * suspicion : silenceMax

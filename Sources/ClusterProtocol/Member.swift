@@ -132,7 +132,7 @@ package struct WorkerProgress: Equatable, Sendable {
     }
 }
 
-/// What a worker tells about a step that it applied; the first report of a step commits it.
+/// What a worker tells about a step that it applied; reports of a step commit it.
 package struct StepReport: Hashable, Codable, Sendable {
     package let generation: Generation
     package let step: Step

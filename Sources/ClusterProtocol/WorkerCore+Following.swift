@@ -4,7 +4,7 @@ import Primitives
 /// On the way in: a worker gets the state of one step while the members train on, applies the
 /// results of the steps since, and becomes a member when it is a step behind.
 extension WorkerCore {
-    /// What cannot be had for so many ticks is lost with those who kept it.
+    /// What could not be had so many times is lost with those who kept it.
     private static let failuresMax = 20
 
     mutating func onFollow(_ source: StateSource, _ committed: Step) {
@@ -12,6 +12,10 @@ extension WorkerCore {
         self.committed = max(self.committed, committed)
         guard source.step != lostSource else { return }
         lostSource = nil
+        // Those who were asked before may be what is dead.
+        if let old = self.source, old.step != source.step, busy == .catchingUp {
+            directives.append(.abandonExchange)
+        }
         self.source = source
         phase = .following
         if failedCatchUp == nil { follow() }

@@ -48,6 +48,7 @@ extension WorkerCore {
         self.plan = plan
         self.rank = rank
         failedCatchUp = nil
+        failedCatchUpCount = 0
         phase = .stepping
         for clip in plan.masked where masked.insert(clip).inserted {
             unreadable[clip] = nil

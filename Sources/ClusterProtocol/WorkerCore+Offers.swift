@@ -67,18 +67,19 @@ extension WorkerCore {
     }
 
     mutating func onSnapshotRetained(_ step: Step, _ stateHash: [UInt8]) {
-        let isOffered = offer.keptStep != nil && offer.asked.map { step >= $0 } == true
+        let isOffered = step == offer.keptStep
         if isOffered { offer.snapshot = .init(step: step, stateHash: stateHash) }
+        // Asked for while everybody stands still.
+        let isHeld = phase == .preparing && offer.asked.map { step >= $0 } == true
         // One that is kept for a peer alone does not become a checkpoint.
-        let isCheckpoint = welcome?.isSnapshotStep(step) == true && rank == 0
+        let isCheckpoint = isHeld || welcome?.isSnapshotStep(step) == true && rank == 0
         if isCheckpoint { retained = (step, stateHash) }
         if isOffered || isCheckpoint { send(.snapshotReady(step: step, stateHash: stateHash)) }
     }
 
     /// Up to that of the step applied.
     var keptResultCount: Int {
-        guard keepsResult else { return 0 }
         let offered = offer.keptStep.map { Int(applied.number) - Int($0.number) } ?? 0
-        return max(1, min(offered, Self.keptResultCountMin))
+        return max(keepsResult ? 1 : 0, min(offered, Self.keptResultCountMin))
     }
 }

@@ -62,6 +62,8 @@ extension WorkerCore {
         switch outcome {
         case .complete(let skipped):
             busy = .applying
+            // Alone, they lie in the accumulator.
+            isResultServable = (plan?.members.count ?? 0) > 1
             hasSkipped = skipped
             let step = applied.next
             directives.append(.apply(step, computesHash: welcome?.isHashStep(step) ?? true))
@@ -79,7 +81,7 @@ extension WorkerCore {
             generation: generation, step: step, skipped: hasSkipped, attempts: attempt,
             stateHash: stateHash, payload: payload)
         applied = step
-        keepsResult = true
+        keepsResult = isResultServable
         busy = .no
         forgetLanes()
         masked = masked.filter { $0.step > step }

@@ -10,7 +10,11 @@ extension WorkerCore {
             sendHeartbeat()
         case .entering:
             sendHeartbeat()
-            if now.isMultiple(of: 10), let entry { send(entry) }
+            if now.isMultiple(of: 10), let entry {
+                send(entry)
+                // Whatever is offered from now on may be another offer of the same step.
+                lostSource = nil
+            }
         case .ended:
             return
         }

@@ -124,8 +124,10 @@ package struct WorkerCore: Sendable {
     var failedCatchUp: String?
     var failedCatchUpCount = 0
     var hasState = false
-    /// Has the reduced result of step applied.
+    /// Has the reduced result of step applied, and can serve it without an offer.
     var keepsResult = false
+    /// The sums of the exchange that has ended last outlive the next lanes.
+    var isResultServable = true
     /// Since when it waits for the sums of others.
     var exchangingSinceTick: UInt64 = 0
     package internal(set) var applied = Step.initial
@@ -204,7 +206,9 @@ package struct WorkerCore: Sendable {
 
     mutating func end(_ reason: ExitReason, _ text: String) {
         phase = .ended
-        directives.append(.end(reason, text))
+        // Who was asked to go does not come back, whatever it hears of its membership.
+        let isLeaving = retirement != nil && reason == .evicted
+        directives.append(.end(isLeaving ? .interrupted : reason, text))
     }
 
     private mutating func onMessage(_ message: CoordinatorMessage) {

@@ -36,6 +36,7 @@ final class CoordinatorShell {
     private let control: Socket
     /// Which worker has spoken last over a connection.
     private var workerOfConnection: [CInt: WorkerID] = [:]
+    private var connectionOfWorker: [WorkerID: CInt] = [:]
     private let data: Socket
     private let mailbox: Mailbox<CoordinatorCore.Event>
     private var core: CoordinatorCore
@@ -117,9 +118,7 @@ final class CoordinatorShell {
                 [control, data], mailbox.wakeUp, connectionsOf: control,
                 timeoutMilliseconds: Int(wait / .milliseconds(1)) + 1)
             // What these have said before they ended is heard first.
-            let broken = control.takeEndedConnections().compactMap {
-                workerOfConnection.removeValue(forKey: $0)
-            }
+            let broken = takeBroken()
             try receiveControl()
             for worker in broken { try perform(core.handle(.connectionBroke(worker))) }
             receiveData()
@@ -137,6 +136,17 @@ final class CoordinatorShell {
         return outcome ?? (.internalError, "the coordinator ended without a reason")
     }
 
+    /// Workers whose newest connection has ended; an older one says nothing.
+    private func takeBroken() -> [WorkerID] {
+        control.takeEndedConnections().compactMap { connection in
+            guard let worker = workerOfConnection.removeValue(forKey: connection),
+                connectionOfWorker[worker] == connection
+            else { return nil }
+            connectionOfWorker[worker] = nil
+            return worker
+        }
+    }
+
     private func receiveControl() throws(ExitFailure) {
         while let message = receive(control) {
             let frames = message.frames
@@ -147,6 +157,7 @@ final class CoordinatorShell {
                 continue
             }
             workerOfConnection[message.connection] = worker
+            connectionOfWorker[worker] = message.connection
             do {
                 let message = try WorkerMessage(decoding: frames[2])
                 if case .join(_, let member, _) = message, member.publicKey != key {

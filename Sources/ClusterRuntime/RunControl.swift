@@ -16,14 +16,12 @@ package enum RunControl {
     ///
     /// - Returns: the step after which the run stands.
     package static func pause(_ path: String) throws(ExitFailure) -> UInt64 {
-        let status = try send(pauseSignal, path) {
-            $0.cluster.phase == "paused" && $0.cluster.checkpointStep == $0.cluster.committedStep
-        }
+        let status = try send(pauseSignal, path) { $0.cluster.phase == "paused" }
         return status.cluster.committedStep
     }
 
     package static func resume(_ path: String) throws(ExitFailure) {
-        _ = try send(resumeSignal, path) { $0.cluster.phase != "paused" }
+        _ = try send(resumeSignal, path) { !["paused", "pausing"].contains($0.cluster.phase) }
     }
 
     private static func send(

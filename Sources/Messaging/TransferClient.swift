@@ -170,5 +170,9 @@ private struct TransferSession {
             again += peers[index].asked
             peers[index].asked = []
         }
+        // When all are slow, all are asked again.
+        if peers.allSatisfy({ $0.silentPolls >= Self.slowPolls }) {
+            for index in peers.indices { peers[index].silentPolls = 0 }
+        }
     }
 }

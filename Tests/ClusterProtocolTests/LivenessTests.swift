@@ -86,14 +86,17 @@ import Testing
 
     private func dead(_ ticks: UInt64) -> String { "silent for \(ticks / 10).\(ticks % 10) s" }
 
-    @Test func aSightingOutlivesABrokenConnectionForASecond() {
+    /// It stays under suspicion, so that peers are asked again and again.
+    @Test func whoIsSightedOutlivesItsConnectionAsLongAsPeersSeeIt() {
         var (liveness, tick) = heard([1, 1])
         liveness.noteBrokenConnection(at: tick)
-        liveness.noteSighting(at: tick + 1)
+        for later in stride(from: 1, to: 90, by: 5) as StrideTo<UInt64> {
+            liveness.noteSighting(at: tick + later)
+            #expect(liveness.verdict(at: tick + later + 4, isNeeded: false) == .suspected)
+        }
 
-        #expect(liveness.verdict(at: tick + 9, isNeeded: false) == .alive)
         #expect(
-            liveness.verdict(at: tick + 12, isNeeded: false)
+            liveness.verdict(at: tick + 86 + 11, isNeeded: false)
                 == .dead(reason: "its connection broke"))
     }
 

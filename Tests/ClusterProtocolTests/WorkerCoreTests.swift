@@ -46,3 +46,55 @@ import Testing
         #expect(after == [heartbeat(times, 9)])
     }
 }
+
+/// What a worker does that was asked to end.
+extension WorkerCoreTests {
+    /// One that takes part in generation 1, alone.
+    private static func stepping() -> WorkerCore {
+        var core = welcomed()
+        _ = core.handle(
+            .environmentReady(dataFingerprint: [7], dataEndpoint: "peer", machine: nil))
+        _ = core.handle(.received(.prepare(Generation(1))))
+        let member = Member(
+            worker: WorkerID(3), dataEndpoint: "peer", threadCount: 1, hostName: "host",
+            processIdentifier: 3)
+        _ = core.handle(
+            .received(
+                .begin(
+                    StepPlan(
+                        generation: Generation(1), members: [member], base: .initial, attempt: 1,
+                        attemptScales: [], catchUp: [.initialState], inFlightLanes: [[0, 1, 2, 3]],
+                        steadyLanes: [[0, 1, 2, 3]], masked: []))))
+        _ = core.handle(.caughtUp(.initial, stateHash: []))
+        return core
+    }
+
+    private static func end(_ directives: [WorkerCore.Directive]) -> ExitReason? {
+        directives.lazy.compactMap { if case .end(let reason, _) = $0 { reason } else { nil } }
+            .first
+    }
+
+    /// `released` may be lost; then it hears that it is no member, and must not come back as new.
+    @Test(arguments: [.released, .evicted(reason: "not a member")] as [CoordinatorMessage])
+    func whoWasAskedToEndDoesNotComeBack(_ answer: CoordinatorMessage) {
+        var core = Self.stepping()
+        let asked = core.handle(.stopRequested(reason: "asked to end"))
+        #expect(asked.contains(.send(.retire(reason: "asked to end"))))
+        #expect(Self.end(asked) == nil)
+
+        #expect(Self.end(core.handle(.received(answer))) == .interrupted)
+    }
+
+    @Test func whoIsEvictedWithoutThatComesBack() {
+        var core = Self.stepping()
+        #expect(Self.end(core.handle(.received(.evicted(reason: "silent")))) == .evicted)
+    }
+
+    @Test func aSecondSignalOfAnotherMomentEndsItAtOnce() {
+        var core = Self.stepping()
+        _ = core.handle(.stopRequested(reason: "interrupted"))
+        #expect(Self.end(core.handle(.stopRequested(reason: "asked to end"))) == nil)
+        for _ in 0..<10 { _ = core.handle(.tick) }
+        #expect(Self.end(core.handle(.stopRequested(reason: "asked to end"))) == .interrupted)
+    }
+}
