@@ -104,7 +104,10 @@ class Cluster:
         """All there, and some steps in the present generation."""
         def settled():
             status = self.status()
-            return len(status["members"]) == count and status["phase"] == "running"
+            # The status is half a second old at times; a process that is gone may still be in it.
+            members = {member["processIdentifier"] for member in status["members"]}
+            alive = {worker.pid for worker in self.workers}
+            return members == alive and len(alive) == count and status["phase"] == "running"
         self.wait(f"{count} members", settled)
         first, _ = self.newest()
         self.wait("steps", lambda: self.newest()[0] >= first + 5)
