@@ -21,16 +21,20 @@ extension CoordinatorCore {
     private static let keepersWaitTicks: UInt64 = 5
     /// A joiner that enters again so long after it was told what to follow has failed.
     private static let followPatienceTicks: UInt64 = 20
+    /// Fewer than the results that every keeper has.
+    private static let lagMax: UInt64 = 4
 
     private var joiners: [Candidate] { candidates.filter(\.hasEntered) }
 
-    /// Candidates that have caught up but for a step, which members serve on the way in.
+    /// Candidates that have caught up but for some steps, which members serve on the way in. Of
+    /// short steps a heartbeat is always some behind.
     func followersInReach() -> Set<WorkerID> {
         guard phase == .running else { return [] }
         return Set(
             candidates.filter { candidate in
                 guard candidate.hasEntered, let applied = candidate.applied else { return false }
-                return applied >= frontier || applied.next == frontier
+                let lag = frontier.number - min(frontier, applied).number
+                return lag <= Self.lagMax || pace.takesAMoment(steps: lag)
             }.map(\.worker))
     }
 

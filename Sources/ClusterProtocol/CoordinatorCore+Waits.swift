@@ -110,6 +110,9 @@ extension CoordinatorCore {
         /// Longer than a message takes by far.
         var hasLongSteps: Bool { meanSixteenths > 16 * CoordinatorCore.longStepTicks }
 
+        /// So many steps pass between two heartbeats, or little more.
+        func takesAMoment(steps: UInt64) -> Bool { steps < 1000 && steps * meanSixteenths <= 48 }
+
         func isStall(at tick: UInt64) -> Bool {
             tick - lastCommitTick > max(CoordinatorCore.stallTicks, 3 * meanSixteenths / 16)
         }
