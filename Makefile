@@ -108,7 +108,8 @@ fuzz: setup ## Fuzz DECODER (default: all of them, in turn) for SECONDS each wit
 
 fuzz-corpus: setup ## Write the valid encodings of the corpus again, after a change of a format.
 	@swift build $(FLAGS) --build-tests
-	ACCORD_WRITE_CORPUS=1 swift test $(FLAGS) --skip-build --disable-xctest --filter theSeedsAreWritten
+	ACCORD_WRITE_CORPUS=1 swift test $(FLAGS) --skip-build --disable-xctest \
+	    --filter theCorpusIsReadAndHoldsTheSeeds
 
 test: setup ## Build and run all tests.
 	@swift build $(FLAGS) --build-tests

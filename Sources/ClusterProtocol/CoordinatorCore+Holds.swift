@@ -13,7 +13,7 @@ extension CoordinatorCore {
     /// Longer than a checkpoint takes, shorter than what a batch system allows.
     private static let holdTicksMax: UInt64 = 100
     /// One press of Ctrl-C may come twice: from the terminal and from the launcher.
-    private static let sameSignalTicks: UInt64 = 10
+    static let sameSignalTicks: UInt64 = 10
     /// How long a worker that wants to go is given to finish its step.
     private static let lastStepTicks: UInt64 = 20
 

@@ -34,7 +34,7 @@ extension CoordinatorCore {
             candidates.filter { candidate in
                 guard candidate.hasEntered, let applied = candidate.applied else { return false }
                 let lag = frontier.number - min(frontier, applied).number
-                return lag <= Self.lagMax || pace.takesAMoment(steps: lag)
+                return lag <= max(Self.lagMax, pace.stepsInAMoment)
             }.map(\.worker))
     }
 
@@ -87,8 +87,7 @@ extension CoordinatorCore {
         let asked = pace.hasLongSteps ? newest : newest.next
         let staying = members.filter { $0.retirement == nil }
         let keepers = (staying.isEmpty ? Array(members) : staying).prefix(Self.keepersMax)
-        let offering = Offering(
-            asked: asked, keepers: keepers.map(\.worker))
+        let offering = Offering(asked: asked, keepers: keepers.map(\.worker))
         for worker in offering.keepers { setOffered(offering.asked, worker) }
         self.offering = offering
     }

@@ -8,6 +8,7 @@ extension CoordinatorCore {
     /// Without a commit for so long, or for three usual steps, the log explains what is the matter.
     private static let stallTicks: UInt64 = 15
     private static let longStepTicks: UInt64 = 5
+    private static let momentTicks: UInt64 = 3
 
     /// All members stand still, as they were told.
     var isHeld: Bool { phase == .preparing && unreadyCount == 0 && mustHold }
@@ -99,19 +100,28 @@ extension CoordinatorCore {
         var lastCommitTick: UInt64 = 0
         /// Between commits, in sixteenths of a tick.
         private(set) var meanSixteenths: UInt64 = 0
+        /// Commits per tick, in sixteenths.
+        private var rateSixteenths: UInt64 = 0
+        private var commitsInTick: UInt64 = 0
         var isExplained = false
 
         mutating func noteCommit(at tick: UInt64) {
             meanSixteenths = (meanSixteenths * 7 + (tick - lastCommitTick) * 16) / 8
             lastCommitTick = tick
+            commitsInTick += 1
             isExplained = false
         }
 
         /// Longer than a message takes by far.
         var hasLongSteps: Bool { meanSixteenths > 16 * CoordinatorCore.longStepTicks }
 
-        /// So many steps pass between two heartbeats, or little more.
-        func takesAMoment(steps: UInt64) -> Bool { steps < 1000 && steps * meanSixteenths <= 48 }
+        /// How many steps pass between two heartbeats, and a little more.
+        var stepsInAMoment: UInt64 { CoordinatorCore.momentTicks * rateSixteenths / 16 }
+
+        mutating func noteTick() {
+            rateSixteenths = (rateSixteenths * 7 + commitsInTick * 16) / 8
+            commitsInTick = 0
+        }
 
         func isStall(at tick: UInt64) -> Bool {
             tick - lastCommitTick > max(CoordinatorCore.stallTicks, 3 * meanSixteenths / 16)

@@ -146,6 +146,7 @@ package struct CoordinatorCore: Sendable {
         switch event {
         case .tick:
             now += 1
+            pace.noteTick()
             onTick()
         case .received(let message, let worker):
             onMessage(message, from: worker)

@@ -2,7 +2,7 @@
 import Primitives
 
 /// On the way in: a worker gets the state of one step while the members train on, applies the
-/// results of the steps since, and becomes a member when it is a step behind.
+/// results of the steps since, and becomes a member when it is a few steps behind.
 extension WorkerCore {
     /// What could not be had so many times is lost with those who kept it.
     private static let failuresMax = 20

@@ -4,8 +4,6 @@ import Primitives
 extension WorkerCore {
     /// A batch system that ends a job gives it a moment; this is a part of the usual ones.
     private static let retirementTicksMax: UInt64 = 120
-    /// One press of Ctrl-C may come twice: from the terminal and from the launcher.
-    private static let sameSignalTicks: UInt64 = 10
 
     /// A member finishes its step, and its state is brought to safety if nobody else has it.
     mutating func onStopRequested(_ reason: String) {
@@ -18,7 +16,7 @@ extension WorkerCore {
                     .note("\(reason): leaves after this step; once more ends at once"))
                 return
             }
-            if now - retirement.sinceTick >= Self.sameSignalTicks { leave(reason) }
+            if now - retirement.sinceTick >= CoordinatorCore.sameSignalTicks { leave(reason) }
         case .joining, .settingUp, .entering, .following:
             leave(reason)
         case .ended:

@@ -75,7 +75,8 @@ package final class WorkerShared: Sendable {
         state.withLock { $0.reduced[step]?.result }
     }
 
-    /// Three: the one for a joiner, and the next checkpoint while the last is being fetched.
+    /// Besides the one that is offered: what a plan lets others fetch, and the next checkpoint
+    /// while the last is being fetched.
     func keep(snapshot: [UInt8], of step: Step) {
         state.withLock { state in
             state.snapshots[step] = snapshot

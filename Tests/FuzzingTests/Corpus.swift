@@ -15,14 +15,11 @@ enum Corpus {
             .map { ($0, Array(try Data(contentsOf: folder.appending(path: $0)))) }
     }
 
-    static func writeSeeds() throws {
-        for decoder in FuzzedDecoder.all {
-            let folder = folder.appending(path: decoder.name)
-            try FileManager.default.createDirectory(
-                at: folder, withIntermediateDirectories: true)
-            for (number, seed) in try decoder.seeds().enumerated() {
-                try Data(seed).write(to: folder.appending(path: "valid-\(number)"))
-            }
+    static func writeSeeds(of decoder: FuzzedDecoder) throws {
+        let folder = folder.appending(path: decoder.name)
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        for (number, seed) in try decoder.seeds().enumerated() {
+            try Data(seed).write(to: folder.appending(path: "valid-\(number)"))
         }
     }
 }
