@@ -35,6 +35,14 @@ extension CoordinatorCore {
         votes.forget(through: step)
     }
 
+    /// After an absence the ledger comes late to steps that workers have left far behind; a newer
+    /// snapshot is on its way to the ledger.
+    mutating func onSnapshotGone(_ step: Step) {
+        fetching = nil
+        directives.append(
+            .note("the state of step \(step) is not kept any more; takes a later one"))
+    }
+
     /// The worker says again every second which snapshot it keeps, so a failure is tried again,
     /// but not for ever: a run that cannot save what it learns ends before it has learnt much more.
     mutating func onCheckpointFailed(_ step: Step, _ reason: String) {

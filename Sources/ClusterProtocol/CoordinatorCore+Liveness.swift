@@ -36,6 +36,8 @@ extension CoordinatorCore {
             guard case .dead(let reason) = verdict(on: state) else { return nil }
             return (index, reason)
         }
+        // Whoever was told to stop and is not there any more has stopped.
+        if case .stopping = phase { return remove(dead.map(\.0), because: "stopped") }
         evict(dead)
         evictWhoClaimsTooMuch()
         _ = candidates.removeAll { candidate in
@@ -47,15 +49,15 @@ extension CoordinatorCore {
     /// The plan waits for the reports of steps that somebody says it has applied. They are repeated
     /// every second, so whoever has not made them now never will.
     private mutating func evictWhoClaimsTooMuch() {
-        guard phase == .preparing, unreadyCount == 0,
-            now - generationTick > Self.reportTicksMax
+        guard allAreReady,
+            now - max(generationTick, pace.lastCommitTick) > Self.reportTicksMax
         else { return }
         evict(
             members.enumerated().compactMap { index, state in
-                guard let progress = state.progress, progress.hasState,
-                    progress.applied > committed
+                guard hasAppliedNext(state),
+                    !votes.hasReport(of: committed.next, from: state.worker)
                 else { return nil }
-                return (index, "it claims step \(progress.applied) and does not report it")
+                return (index, "it claims step \(state.applied) and does not report it")
             })
     }
 

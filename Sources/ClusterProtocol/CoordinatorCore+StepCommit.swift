@@ -26,14 +26,10 @@ extension CoordinatorCore {
     /// Before the ledger has a step, as many must agree on it as outvote the others.
     mutating func commitWhatIsAgreed() {
         while phase == .running || phase == .preparing {
-            // Whoever is ready has repeated all that the ledger lacks.
-            let isFinal = phase == .preparing && unreadyCount == 0
-            guard
-                votes.mayDecide(committed.next, voterCount: members.count, isFinal: isFinal)
-            else { return }
-            let decision = votes.decision(
-                for: committed.next, voters: Set(members.map(\.worker)), isFinal: isFinal)
-            switch decision {
+            let voterCount = allAreReady ? members.count(where: hasAppliedNext) : members.count
+            guard votes.mayDecide(committed.next, voterCount: voterCount) else { return }
+            let voters = members.filter { !allAreReady || hasAppliedNext($0) }
+            switch votes.decision(for: committed.next, voters: Set(voters.map(\.worker))) {
             case .waits:
                 return
             case .commits(let report, let dissenters):
@@ -42,6 +38,9 @@ extension CoordinatorCore {
                 pace.noteCommit(at: now)
                 votes.settle(report)
                 tellFollowers()
+                if committed.number.isMultiple(of: StepVotes.aheadMax / 2) {
+                    acknowledgeToMembers()
+                }
                 evictDissenters(dissenters, at: report.step)
             case .isSplit(let workers):
                 let names = workers.map(\.description).joined(separator: " and ")
@@ -50,6 +49,15 @@ extension CoordinatorCore {
                         + "nobody can tell who is right")
             }
         }
+    }
+
+    /// Nobody applies a step before the next plan.
+    var allAreReady: Bool { phase == .preparing && unreadyCount == 0 }
+
+    /// Of a member that is ready: it reports the next step of the ledger, or has.
+    func hasAppliedNext(_ state: MemberState) -> Bool {
+        guard let progress = state.progress else { return false }
+        return progress.hasState && progress.applied > committed
     }
 
     private mutating func stopDiverged(_ text: String) {

@@ -45,6 +45,8 @@ package struct CoordinatorCore: Sendable {
         case connectionBroke(WorkerID)
         case checkpointPublished(step: Step, stateHash: [UInt8])
         case checkpointFailed(step: Step, reason: String)
+        /// Its worker has given it up for newer ones.
+        case snapshotGone(step: Step)
         /// A second one ends the run without a checkpoint.
         case stopRequested(reason: String)
         case pauseRequested
@@ -156,6 +158,8 @@ package struct CoordinatorCore: Sendable {
             onCheckpointPublished(step, hash)
         case .checkpointFailed(let step, let reason):
             onCheckpointFailed(step, reason)
+        case .snapshotGone(let step):
+            onSnapshotGone(step)
         case .stopRequested(let reason):
             onStopRequested(reason)
         case .pauseRequested:
@@ -183,6 +187,10 @@ package struct CoordinatorCore: Sendable {
                 guests: state.offered == nil ? [] : guests))
     }
 
+    mutating func acknowledgeToMembers() {
+        for state in members { send(acknowledgement(for: state), to: state.worker) }
+    }
+
     mutating func send(_ message: CoordinatorMessage, to worker: WorkerID) {
         directives.append(.send(worker, message))
     }
@@ -204,7 +212,7 @@ package struct CoordinatorCore: Sendable {
         rebalanceIfWorthwhile()
         explainStall()
         if now.isMultiple(of: 10) {
-            for state in members { send(acknowledgement(for: state), to: state.worker) }
+            acknowledgeToMembers()
             resendPrepare()
         }
         if case .stopping(let reason, let text, let deadline) = phase {

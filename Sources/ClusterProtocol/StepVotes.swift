@@ -49,16 +49,17 @@ struct StepVotes: Sendable {
     }
 
     /// Whether so many voters may have decided on a step; looking at all of them costs more.
-    func mayDecide(_ step: Step, voterCount: Int, isFinal: Bool) -> Bool {
+    func mayDecide(_ step: Step, voterCount: Int) -> Bool {
         guard let cast = reports[step] else { return false }
-        return isFinal || 2 * cast.count > voterCount
-            || cast.first?.value.stateHash.isEmpty == true
+        return 2 * cast.count > voterCount || cast.first?.value.stateHash.isEmpty == true
     }
 
-    /// - Parameters:
-    ///   - voters: who can report the step.
-    ///   - isFinal: nobody will report it any more who has not.
-    func decision(for step: Step, voters: Set<WorkerID>, isFinal: Bool) -> Decision {
+    func hasReport(of step: Step, from worker: WorkerID) -> Bool {
+        reports[step]?[worker] != nil
+    }
+
+    /// - Parameter voters: who has reported the step, or will.
+    func decision(for step: Step, voters: Set<WorkerID>) -> Decision {
         let cast = (reports[step] ?? [:]).filter { voters.contains($0.key) }
             .sorted { $0.key < $1.key }
         guard let first = cast.first else { return .waits }
@@ -71,7 +72,7 @@ struct StepVotes: Sendable {
         if 2 * largest.count > voters.count {
             return .commits(largest[0].value, dissenters: dissenters)
         }
-        guard isFinal || cast.count == voters.count else { return .waits }
+        guard cast.count == voters.count else { return .waits }
         if camps.count > 1, camps[1].count == largest.count { return .isSplit(cast.map(\.key)) }
         return .commits(largest[0].value, dissenters: dissenters)
     }

@@ -26,7 +26,7 @@ extension WorkerCore {
     mutating func sendReadyIfIdle() {
         guard isReadyToAnswer() else { return }
         // The plan needs every applied step in the ledger.
-        for report in unacknowledged { send(.stepApplied(report)) }
+        send(unacknowledged.again())
         let holdsNext = accumulatorStep == applied.next
         send(
             .ready(

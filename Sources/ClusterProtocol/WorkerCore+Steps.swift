@@ -85,8 +85,7 @@ extension WorkerCore {
         busy = .no
         forgetLanes()
         masked = masked.filter { $0.step > step }
-        unacknowledged.append(report)
-        send(.stepApplied(report))
+        send(unacknowledged.add(report))
         keepOfferIfDue()
         guard phase == .stepping else {
             sendReadyIfIdle()

@@ -50,7 +50,7 @@ extension WorkerCore {
         if isReadyToAnswer() {
             sendReadyIfIdle()
         } else {
-            for report in unacknowledged.prefix(100) { send(.stepApplied(report)) }
+            send(unacknowledged.again())
         }
         for (clip, reason) in unreadable.sorted(by: { $0.key < $1.key }) {
             send(.clipUnreadable(clip, reason: reason))

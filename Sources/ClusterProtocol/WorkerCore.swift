@@ -141,7 +141,7 @@ package struct WorkerCore: Sendable {
     var exchangeTimes = ExchangeTimes()
     var laneMicroseconds: UInt64 = 0
     var hasSkipped = false
-    var unacknowledged: [StepReport] = []
+    var unacknowledged = UnacknowledgedReports()
     var masked: Set<MaskedClip> = []
     var unreadable: [MaskedClip: String] = [:]
     var retained: (step: Step, stateHash: [UInt8])?
@@ -204,6 +204,10 @@ package struct WorkerCore: Sendable {
 
     mutating func send(_ message: WorkerMessage) { directives.append(.send(message)) }
 
+    mutating func send(_ reports: ArraySlice<StepReport>) {
+        for report in reports { send(.stepApplied(report)) }
+    }
+
     mutating func end(_ reason: ExitReason, _ text: String) {
         phase = .ended
         // Who was asked to go does not come back, whatever it hears of its membership.
@@ -225,7 +229,7 @@ package struct WorkerCore: Sendable {
             unreadable[clip] = nil
             if masked.insert(clip).inserted { directives.append(.maskClip(clip)) }
         case .acknowledge(let acknowledgement):
-            unacknowledged.removeAll { $0.step <= acknowledgement.committed }
+            send(unacknowledged.acknowledge(through: acknowledgement.committed))
             onGuests(acknowledgement.guests)
             onOffered(acknowledgement.offered)
             onCheckpoint(acknowledgement.checkpoint)

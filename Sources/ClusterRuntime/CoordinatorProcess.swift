@@ -37,6 +37,11 @@ package struct CoordinatorOptions: Sendable {
 /// `accord coordinator`: opens or resumes a run and leads it to its end.
 package enum CoordinatorProcess {
     package static func run(_ options: CoordinatorOptions) throws(ExitFailure) {
+        defer { MessagingContext.waitUntilAllHaveEnded() }
+        try lead(options)
+    }
+
+    private static func lead(_ options: CoordinatorOptions) throws(ExitFailure) {
         var logger = Logger(label: "coordinator")
         logger.logLevel = .info
         raiseOpenFileLimit()

@@ -267,6 +267,8 @@ final class CoordinatorShell {
                 try store.publish(snapshot, step: step, stateHash: stateHash)
                 for warning in try store.retain(newest: keepCount) { logger.warning("\(warning)") }
                 mailbox.post(.checkpointPublished(step: step, stateHash: stateHash))
+            } catch let failure as TransferFailure where failure.cause == .missing {
+                mailbox.post(.snapshotGone(step: step))
             } catch {
                 mailbox.post(.checkpointFailed(step: step, reason: "\(error)"))
             }

@@ -6,16 +6,12 @@ import Primitives
 struct ResultHistory: Sendable {
     private static let bytesMax = 1 << 30
 
-    /// The step whose state is kept.
-    let start: Step
     private(set) var results: [Step: [UInt8]] = [:]
     private var newest: Step
     private var byteCount = 0
 
-    init(start: Step) {
-        self.start = start
-        newest = start
-    }
+    /// - Parameter start: the step whose state is kept.
+    init(start: Step) { newest = start }
 
     /// Older ones make room; who needs one that is gone begins again with a newer state.
     mutating func add(_ result: [UInt8], of step: Step) {

@@ -42,6 +42,11 @@ package struct WorkerOptions: Sendable {
 /// `accord worker`: joins a cluster and computes until the run is over.
 package enum WorkerProcess {
     package static func run(_ options: WorkerOptions) throws(ExitFailure) {
+        defer { MessagingContext.waitUntilAllHaveEnded() }
+        try takePart(options)
+    }
+
+    private static func takePart(_ options: WorkerOptions) throws(ExitFailure) {
         var logger = Logger(label: "worker")
         logger.logLevel = .info
         raiseOpenFileLimit()

@@ -33,7 +33,7 @@ package final class WorkerShared: Sendable {
         var reduced: [Step: (result: ReducedStep, isServable: Bool)] = [:]
         /// The result that was asked for last, for it is fetched piece by piece.
         var encoded: (step: Step, bytes: [UInt8])?
-        var snapshots: [Step: [UInt8]] = [:]
+        var snapshots = SnapshotShelf()
         var history: ResultHistory?
         var meter = ExchangeMeter()
     }
@@ -75,27 +75,17 @@ package final class WorkerShared: Sendable {
         state.withLock { $0.reduced[step]?.result }
     }
 
-    /// Besides the one that is offered: what a plan lets others fetch, and the next checkpoint
-    /// while the last is being fetched.
     func keep(snapshot: [UInt8], of step: Step) {
-        state.withLock { state in
-            state.snapshots[step] = snapshot
-            // The one that joiners are told of stays until they do not need it any more.
-            let old = state.snapshots.keys.filter { $0 != state.history?.start }.sorted()
-            for old in old.dropLast(3) { state.snapshots[old] = nil }
-        }
+        state.withLock { $0.snapshots.keep(snapshot, of: step) }
     }
 
-    /// Each is as large as the whole state.
     func forgetSnapshots(before step: Step) {
-        state.withLock { state in
-            state.snapshots = state.snapshots.filter { $0.key >= step }
-        }
+        state.withLock { $0.snapshots.forget(before: step) }
     }
 
     func served(_ resource: TransferResource) -> [UInt8]? {
         switch resource.kind {
-        case .state: state.withLock { $0.snapshots[resource.step] }
+        case .state: state.withLock { $0.snapshots.serve(resource.step) }
         case .reduced:
             state.withLock { $0.history?.results[resource.step] } ?? encodedResult(resource.step)
         case .presence: []
@@ -106,7 +96,10 @@ package final class WorkerShared: Sendable {
 
     /// From now on the results of the steps after this one; nil = drop them.
     func keepResults(after step: Step?) {
-        state.withLock { $0.history = step.map { ResultHistory(start: $0) } }
+        state.withLock { state in
+            state.history = step.map { ResultHistory(start: $0) }
+            state.snapshots.offered = step
+        }
     }
 
     /// Whether the sums must be copied before the next lanes are computed: those of a lone worker

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import CZeroMQ
+import Foundation
 import Primitives
 
 /// What libzmq refused, where.
@@ -31,6 +32,11 @@ package struct ZeroMQError: Error, Equatable, Sendable, CustomStringConvertible 
 /// A ZeroMQ context: its I/O threads. Sockets hold it, so it ends after the last of them.
 // Sendable: libzmq allows a context to be used from any thread.
 package final class MessagingContext: @unchecked Sendable {
+    /// Those that have not ended yet.
+    private static let living = DispatchGroup()
+    /// More than every socket's linger.
+    private static let endSecondsMax = 1.0
+
     let handle: UnsafeMutableRawPointer
     /// Its sockets speak in clear text only where there is none.
     package let encryption: Encryption?
@@ -50,7 +56,7 @@ package final class MessagingContext: @unchecked Sendable {
                 try Gatekeeper(of: handle, encryption.allowed)
             }
         } catch {
-            zmq_ctx_term(handle)
+            Self.end(handle)
             throw error
         }
         (self.handle, self.encryption) = (handle, encryption)
@@ -59,14 +65,26 @@ package final class MessagingContext: @unchecked Sendable {
     private static func makeHandle(_ ioThreadCount: Int) -> UnsafeMutableRawPointer {
         accord_keep_message_memory()
         guard let handle = zmq_ctx_new() else { preconditionFailure("libzmq has no memory") }
+        living.enter()
         zmq_ctx_set(handle, ZMQ_IO_THREADS, CInt(ioThreadCount))
         zmq_ctx_set(handle, ZMQ_MAX_SOCKETS, 16384)
         return handle
     }
 
-    /// Returns at once: every socket has a bounded linger and is closed before.
+    /// Waits until the last messages of this process are on their way: a process that ends at once
+    /// takes with it what it has said in its last moment.
+    package static func waitUntilAllHaveEnded() {
+        _ = living.wait(timeout: .now() + endSecondsMax)
+    }
+
+    private static func end(_ handle: UnsafeMutableRawPointer) {
+        zmq_ctx_term(handle)
+        living.leave()
+    }
+
+    /// Returns soon: every socket has a bounded linger and is closed before.
     deinit {
         gatekeeper?.stop()
-        zmq_ctx_term(handle)
+        Self.end(handle)
     }
 }

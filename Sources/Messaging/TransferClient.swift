@@ -3,9 +3,26 @@ import Primitives
 
 /// Why a transfer did not happen.
 package struct TransferFailure: Error, Sendable, CustomStringConvertible {
+    package enum Cause: Equatable, Sendable {
+        /// None of those that were asked has it.
+        case missing
+        case silence
+        case cancelled
+        case broken(String)
+    }
+
     package let resource: TransferResource
     package let endpoints: [String]
-    package let reason: String
+    package let cause: Cause
+
+    private var reason: String {
+        switch cause {
+        case .missing: "the peer does not have it"
+        case .silence: "the peer is silent"
+        case .cancelled: "not needed any more"
+        case .broken(let text): text
+        }
+    }
 
     package var description: String {
         "fetching the \(resource) from \(endpoints.joined(separator: ", ")): \(reason)"
@@ -53,7 +70,7 @@ package struct TransferClient {
             throw failure
         } catch {
             throw TransferFailure(
-                resource: resource, endpoints: sources.map(\.endpoint), reason: "\(error)")
+                resource: resource, endpoints: sources.map(\.endpoint), cause: .broken("\(error)"))
         }
     }
 }
@@ -93,9 +110,8 @@ private struct TransferSession {
         }
     }
 
-    private func failure(_ reason: String) -> TransferFailure {
-        TransferFailure(
-            resource: resource, endpoints: peers.map(\.endpoint), reason: reason)
+    private func failure(_ cause: TransferFailure.Cause) -> TransferFailure {
+        TransferFailure(resource: resource, endpoints: peers.map(\.endpoint), cause: cause)
     }
 
     mutating func run(
@@ -103,7 +119,7 @@ private struct TransferSession {
     ) throws -> [UInt8] {
         var silentPolls = 0
         while true {
-            if isCancelled() { throw failure("not needed any more") }
+            if isCancelled() { throw failure(.cancelled) }
             for index in peers.indices { try askAhead(index) }
             let outcome = try receive()
             if let whole = outcome.whole { return whole }
@@ -112,7 +128,7 @@ private struct TransferSession {
                 continue
             }
             silentPolls += 1
-            guard silentPolls <= silentPollsMax else { throw failure("the peer is silent") }
+            guard silentPolls <= silentPollsMax else { throw failure(.silence) }
             poll(peers.map(\.socket), wakeUp, timeoutMilliseconds: 100)
             leavePiecesOfTheSilent()
         }
@@ -157,7 +173,7 @@ private struct TransferSession {
             let peer = peers.remove(at: index)
             guard !peers.isEmpty else {
                 peers = [peer]
-                throw failure("the peer does not have it")
+                throw failure(.missing)
             }
         }
         return (nil, hasReceived)

@@ -74,9 +74,12 @@ extension VirtualCluster {
 
     func fetchCheckpoint(_ step: Step, _ stateHash: [UInt8], _ endpoint: String) {
         guard let process = coordinator else { return }
-        fetch(.state(step), from: endpoint, for: process) { [unowned self] snapshot in
-            guard let snapshot else {
-                return tell(.checkpointFailed(step: step, reason: "nobody answers"))
+        fetch(.state(step), from: endpoint, for: process) { [unowned self] outcome in
+            guard case .whole(let snapshot) = outcome else {
+                return tell(
+                    outcome == .missing
+                        ? .snapshotGone(step: step)
+                        : .checkpointFailed(step: step, reason: "nobody answers"))
             }
             if TinyReplica.stateHash(of: snapshot) != stateHash {
                 return fail("the snapshot of step \(step) is not what \(endpoint) told of it")

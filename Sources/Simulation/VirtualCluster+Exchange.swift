@@ -114,10 +114,10 @@ extension VirtualCluster {
         guard !peers.isEmpty else { return }
         // Pieces come from all of them; here the whole comes from any one.
         let endpoint = peers[generator.next(below: peers.count)].endpoint
-        fetch(resource, from: endpoint, for: worker) { [unowned self] bytes in
+        fetch(resource, from: endpoint, for: worker) { [unowned self] outcome in
             guard worker.fetching == number else { return }
             worker.fetching = nil
-            guard let bytes else {
+            guard case .whole(let bytes) = outcome else {
                 return tell(worker, .catchUpFailed(reason: "\(endpoint) does not serve it"))
             }
             later(worker, 100) { [unowned self] in

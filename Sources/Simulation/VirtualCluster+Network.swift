@@ -130,20 +130,19 @@ extension VirtualCluster {
 
     /// Asks for something large, and gets it in one piece.
     ///
-    /// - Parameter completion: gets nil if nobody has it, or nothing has come for too long.
     func fetch(
         _ resource: Resource, from endpoint: String, for asker: VirtualProcess,
-        _ completion: @escaping ([UInt8]?) -> Void
+        _ completion: @escaping (FetchOutcome) -> Void
     ) {
         var isOver = false
-        func end(_ bytes: [UInt8]?) {
+        func end(_ outcome: FetchOutcome) {
             guard !isOver else { return }
             isOver = true
-            completion(bytes)
+            completion(outcome)
         }
         // While a large state comes piece by piece, nobody is silent.
         let ticksMax = Self.fetchTicksMax + faults.stateTicks
-        after(ticksMax * Self.tick, of: asker) { end(nil) }
+        after(ticksMax * Self.tick, of: asker) { end(.silence) }
         let isCoordinators = endpoint == "coordinator"
         guard let owner = isCoordinators ? coordinator : source(endpoint) as VirtualProcess? else {
             return
@@ -151,13 +150,13 @@ extension VirtualCluster {
         send(.data, from: asker.node, to: owner.node) { [unowned self] arrival in
             guard !arrival.isCorrupted else { return counts.faults[.transferLost] += 1 }
             owner.run { [unowned self] in
-                let bytes = served(resource, by: owner)
+                let outcome = served(resource, by: owner).map(FetchOutcome.whole) ?? .missing
                 let isState = if case .state = resource { true } else { false }
                 let isSlow = isState && asker is VirtualWorker
                 let delay = isSlow ? faults.stateTicks * Self.tick : 0
                 send(.data, from: owner.node, to: asker.node) { [unowned self] arrival in
                     guard !arrival.isCorrupted else { return counts.faults[.transferLost] += 1 }
-                    after(delay, of: asker) { end(bytes) }
+                    after(delay, of: asker) { end(outcome) }
                 }
             }
         }

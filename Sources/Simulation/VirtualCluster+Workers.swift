@@ -10,7 +10,7 @@ extension VirtualCluster {
         let worker = VirtualWorker(
             number: workerCount, threadCount: 1 + generator.next(below: 3),
             tickUnits: drawTickUnits(), task)
-        worker.hoardsSnapshots = defect == .hoardsSnapshots
+        if defect == .hoardsSnapshots { worker.hoard = [:] }
         workers[worker.id] = worker
         trace.note(now, worker.name, "starts with \(worker.lanes.threadCount) threads")
         after(generator.next(below: 200)) { [unowned self] in
@@ -190,8 +190,8 @@ extension VirtualCluster {
             guard worker.replica.applied == step else { return }
             let snapshot = worker.replica.encodeSnapshot()
             worker.keep(snapshot: snapshot, of: step)
-            counts.snapshotsMax = max(counts.snapshotsMax, worker.snapshots.count)
-            check(checkers.bounds.onSnapshots(worker.snapshots.count, worker.name))
+            counts.snapshotsMax = max(counts.snapshotsMax, worker.snapshotCount)
+            check(checkers.bounds.onSnapshots(worker.snapshotCount, worker.name))
             tell(
                 worker,
                 .snapshotRetained(step: step, stateHash: TinyReplica.stateHash(of: snapshot)))

@@ -225,6 +225,15 @@ import Testing
         #expect(fail(1)?.contains("disk full, 30 times in a row") == true)
     }
 
+    /// As after an absence: the storage is well, and a later state will be fetched.
+    @Test func statesThatWorkersHaveGivenUpDoNotEndTheRun() {
+        var core = Self.running([1])
+        let directives = (0..<100).flatMap { core.handle(.snapshotGone(step: Step($0 + 1))) }
+
+        #expect(Self.stop(directives) == nil)
+        #expect(directives.contains { if case .note = $0 { true } else { false } })
+    }
+
     @Test func aConsumedClipThatCannotBeReadAgainEndsTheRun() {
         var log = CoordinatorLog()
         log.committed = Step(12)

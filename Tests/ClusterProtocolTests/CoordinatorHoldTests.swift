@@ -144,6 +144,78 @@ import Testing
         #expect(stop(scene.takeHeard()) == "interrupted; step 12 is safe")
     }
 
+    /// Its word was lost with the connection, but it did what it was told.
+    @Test func aWorkerThatIsGoneAfterTheEndIsNotEvicted() {
+        var scene = Scene()
+        scene.hear(.stopRequested(reason: "interrupted"))
+        scene.pass(10)
+        scene.hear(.stopRequested(reason: "interrupted"))
+        _ = scene.takeHeard()
+
+        for worker in [1, 2] as [UInt64] { scene.hear(.connectionBroke(WorkerID(worker))) }
+        scene.pass(4, hearing: [])
+
+        #expect(
+            scene.takeHeard().last
+                == .finish(.interrupted, "interrupted again: ended without a checkpoint"))
+        #expect(scene.core.snapshot.evictionCount == 0)
+    }
+
+    // MARK: - Steps that some have applied
+
+    private func committed(_ directives: [CoordinatorCore.Directive]) -> [StepReport] {
+        directives.compactMap {
+            if case .persist(.committed(let report)) = $0 { report } else { nil }
+        }
+    }
+
+    private func report(_ step: UInt64, hash: UInt8) -> StepReport {
+        StepReport(
+            generation: Generation(1), step: Step(step), skipped: false, attempts: 1,
+            stateHash: [hash], payload: [])
+    }
+
+    /// All stand still, and two have come one step further than the third.
+    private func sceneOfTwoAhead() -> Scene {
+        var scene = Scene([1, 2, 3])
+        scene.hear(.pauseRequested)
+        scene.ready([1, 2], generation: 2, applied: Step(13))
+        scene.ready([3], generation: 2)
+        _ = scene.takeHeard()
+        return scene
+    }
+
+    @Test func whoHasAppliedAStepDecidesOnIt() {
+        var scene = sceneOfTwoAhead()
+
+        scene.hear(.stepApplied(report(13, hash: 5)), from: 1)
+        #expect(committed(scene.takeHeard()).isEmpty, "the other may say something else")
+        scene.hear(.stepApplied(report(13, hash: 5)), from: 2)
+        #expect(committed(scene.takeHeard()) == [report(13, hash: 5)])
+    }
+
+    @Test func whenTheyDisagreeNobodyCanTell() {
+        var scene = sceneOfTwoAhead()
+        scene.hear(.stepApplied(report(13, hash: 5)), from: 1)
+        scene.hear(.stepApplied(report(13, hash: 6)), from: 2)
+
+        let heard = scene.takeHeard()
+        #expect(committed(heard).isEmpty)
+        #expect(stop(heard)?.contains("disagree on the state after step 13") == true)
+    }
+
+    /// Whoever has reported it stays.
+    @Test func whoClaimsAStepAndNeverReportsItIsEvicted() {
+        var scene = sceneOfTwoAhead()
+        scene.hear(.stepApplied(report(13, hash: 5)), from: 1)
+        scene.pass(101, hearing: [1, 2, 3])
+
+        let evicted = scene.takeHeard().compactMap { directive in
+            if case .send(let worker, .evicted) = directive { worker } else { nil }
+        }
+        #expect(evicted == [WorkerID(2)])
+    }
+
     @Test func aSecondSignalEndsAtOnceUnlessItIsTheSame() {
         var scene = Scene()
         scene.hear(.stopRequested(reason: "interrupted"))

@@ -55,7 +55,7 @@ import Testing
 
         let failure = #expect(throws: TransferFailure.self) { try fetch(from: peer) }
 
-        #expect(failure?.reason == "the peer does not have it")
+        #expect(failure?.cause == .missing)
         #expect(
             failure?.description
                 == "fetching the state of step 12 from \(peer.endpoint): the peer does not have it")
@@ -72,7 +72,7 @@ import Testing
             }
         }
 
-        #expect(failure?.reason == "not needed any more")
+        #expect(failure?.cause == .cancelled)
         #expect(questions == 4)
     }
 
@@ -83,7 +83,7 @@ import Testing
             try fetch(from: peer, silenceSecondsMax: 0)
         }
 
-        #expect(failure?.reason == "the peer is silent")
+        #expect(failure?.cause == .silence)
     }
 
     // MARK: - Several peers
@@ -142,7 +142,7 @@ import Testing
         let peers = try (0..<2).map { _ in try TransferPeer(having: nil) }
 
         let failure = #expect(throws: TransferFailure.self) { try fetch(from: peers) }
-        #expect(failure?.reason == "the peer does not have it")
+        #expect(failure?.cause == .missing)
     }
 
     @Test func thePiecesOfAPeerThatFallsSilentComeFromTheOthers() throws {
@@ -161,7 +161,7 @@ import Testing
     @Test(arguments: [0, 1, 8, 15])
     func answersThatAreTooShortEndTheTransfer(byteCount: Int) throws {
         let failure = try failure { _ in [[UInt8](repeating: 0, count: byteCount)] }
-        #expect(failure.reason.contains("needs 8 bytes"))
+        #expect(failure.description.contains("needs 8 bytes"))
     }
 
     @Test func aSizeThatChangesEndsTheTransfer() throws {
@@ -169,7 +169,7 @@ import Testing
             let request = try TransferRequest(decoding: bytes)
             return [request.answer(from: Self.bytes(Self.piece + 1 + Int(request.offset >> 19)))]
         }
-        #expect(failure.reason.contains("size"))
+        #expect(failure.description.contains("size"))
     }
 
     /// Pieces that add up to the size, but not to the resource.
@@ -182,7 +182,7 @@ import Testing
                 return writer.bytes + [UInt8](repeating: 7, count: count)
             }
         }
-        #expect(failure.reason.contains("not asked for"))
+        #expect(failure.description.contains("not asked for"))
     }
 
     @Test func aFrameLongerThanAnyAnswerIsNeverRead() throws {
@@ -192,6 +192,6 @@ import Testing
             try fetch(from: peer, silenceSecondsMax: 1)
         }
 
-        #expect(failure?.reason == "the peer is silent")
+        #expect(failure?.cause == .silence)
     }
 }

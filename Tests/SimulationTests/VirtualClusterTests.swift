@@ -71,6 +71,23 @@ import Testing
         #expect(cluster.workerOutcomes.map(\.0) == Array(repeating: .clusterUnreachable, count: 3))
     }
 
+    /// Hundreds of reports wait for it, and most of the states that it is told of are gone.
+    @Test func aCoordinatorThatWasAwayForHundredsOfShortStepsCatchesUp() {
+        var faults = VirtualCluster.Faults()
+        faults.laneUnits = 1...2
+        faults.coordinatorAbsence = 500
+        faults.incidents = [.init(50, .coordinatorCrash)]
+        var scenario = Self.scenario(seed: 4, workerCount: 2, faults)
+        scenario.task.stepCount = 500
+        scenario.task.checkpointEverySteps = 3
+        let cluster = VirtualCluster(scenario)
+        cluster.run(ticksMax: 1500)
+
+        expectWhole(cluster, 4)
+        #expect(cluster.counts.coordinatorLives == 2)
+        #expect(cluster.workerOutcomes.map(\.0) == [.success, .success])
+    }
+
     @Test func secondAttemptsSkippedStepsAndUnreadableClips() throws {
         var scenario = Self.scenario(seed: 6, workerCount: 3)
         scenario.task.outlierSteps = [2, 9, 24]

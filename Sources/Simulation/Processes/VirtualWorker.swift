@@ -34,11 +34,13 @@ final class VirtualWorker: VirtualProcess {
     /// Fetches that were begun, and the one in flight.
     var fetchCount = 0
     var fetching: Int?
-    /// What peers may ask for: results of two steps, snapshots of three.
+    /// What peers may ask for: results of two steps, and states.
     private(set) var reduced: [Step: (result: ReducedStep, isServable: Bool)] = [:]
-    private(set) var snapshots: [Step: [UInt8]] = [:]
+    private var snapshots = SnapshotShelf()
+    /// Planted by tests: all snapshots, for ever.
+    var hoard: [Step: [UInt8]]?
     /// For joiners: the encoded results of all steps since the one whose state is kept.
-    private var history: (start: Step, newest: Step, results: [Step: [UInt8]])?
+    private var history: (newest: Step, results: [Step: [UInt8]])?
     /// What a lane takes on one thread; an old one counts less and less. 0 = none is told of.
     private(set) var laneMicroseconds: UInt64 = 0
     /// Lanes that were ordered since the accumulator was reset last.
@@ -46,8 +48,6 @@ final class VirtualWorker: VirtualProcess {
     /// The newest generation that it was told to prepare for.
     var heardGeneration = Generation.none
     var reports = ReportChecker()
-    /// Planted by tests: keeps every snapshot for ever.
-    var hoardsSnapshots = false
     private let finals: Finals
 
     init(number: Int, threadCount: Int, tickUnits: Int, _ task: TinyTask) {
@@ -80,17 +80,13 @@ final class VirtualWorker: VirtualProcess {
     }
 
     func keep(snapshot: [UInt8], of step: Step) {
-        snapshots[step] = snapshot
-        guard !hoardsSnapshots else { return }
-        // The one that joiners are told of stays until they do not need it any more.
-        let old = snapshots.keys.filter { $0 != history?.start }.sorted()
-        for old in old.dropLast(3) { snapshots[old] = nil }
+        snapshots.keep(snapshot, of: step)
+        hoard?[step] = snapshot
     }
 
-    func forgetSnapshots(before step: Step) {
-        guard !hoardsSnapshots else { return }
-        snapshots = snapshots.filter { $0.key >= step }
-    }
+    var snapshotCount: Int { hoard?.count ?? snapshots.count }
+
+    func forgetSnapshots(before step: Step) { snapshots.forget(before: step) }
 
     func noteLane(microseconds: Int) {
         let mean = laneMicroseconds == 0 ? UInt64(microseconds) : laneMicroseconds
@@ -98,7 +94,10 @@ final class VirtualWorker: VirtualProcess {
     }
 
     /// From now on the results of the steps after this one; nil = drop them.
-    func keepResults(after step: Step?) { history = step.map { ($0, $0, [:]) } }
+    func keepResults(after step: Step?) {
+        history = step.map { ($0, [:]) }
+        snapshots.offered = step
+    }
 
     /// Copies the result of a step that was applied, if somebody may ask for it.
     func copyForJoiners(_ step: Step) {
@@ -115,7 +114,7 @@ final class VirtualWorker: VirtualProcess {
     /// The bytes that a peer or the coordinator asks for; nil = not here.
     func served(_ resource: Resource) -> [UInt8]? {
         switch resource {
-        case .state(let step): return snapshots[step]
+        case .state(let step): return snapshots.serve(step)
         case .reduced(let step):
             if let copied = history?.results[step] { return copied }
             guard let kept = reduced[step], kept.isServable else { return nil }
@@ -128,4 +127,13 @@ final class VirtualWorker: VirtualProcess {
 enum Resource {
     case state(Step)
     case reduced(Step)
+}
+
+/// How a fetch ends.
+enum FetchOutcome: Equatable {
+    case whole([UInt8])
+    /// Who was asked does not have it.
+    case missing
+    /// Nothing has come for too long.
+    case silence
 }
