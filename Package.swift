@@ -36,7 +36,11 @@ let fuzzed: [Target.Dependency] = [
 let package = Package(
     name: "accord",
     platforms: [.macOS(.v15)],
-    products: [.executable(name: "accord", targets: ["accord"])],
+    products: [
+        .executable(name: "accord", targets: ["accord"]),
+        // Loaded by tests into processes that are to die at a point.
+        .library(name: "StrikePoints", type: .dynamic, targets: ["StrikePoints"]),
+    ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
@@ -192,6 +196,9 @@ let package = Package(
         .testTarget(name: "TidyTests", swiftSettings: strict),
         .testTarget(
             name: "FuzzingTests", dependencies: fuzzed, exclude: ["Corpus"], swiftSettings: strict),
+        .target(
+            name: "StrikePoints", path: "Tests/StrikePoints",
+            linkerSettings: [.linkedLibrary("dl")]),
         // Real processes: depends on the program so that it is built.
         .testTarget(
             name: "IntegrationTests", dependencies: ["accord", "Primitives", "WeightFiles"],

@@ -92,17 +92,20 @@ final class ReplicaThread: Sendable {
     private func retainSnapshot(_ step: Step) {
         // Lanes only read meanwhile, and nothing is applied before this task has ended.
         guard replica.appliedStep == step else { return }
-        shared.keep(snapshot: replica.encodeSnapshot(), of: step)
+        let snapshot = replica.snapshot()
+        shared.keep(snapshot: snapshot.bytes, of: step)
         shared.events.post(
-            .snapshotRetained(step: step, stateHash: replica.stateHash().bytes))
+            .snapshotRetained(step: step, stateHash: snapshot.stateHash.bytes))
     }
 
     private func catchUp(_ kind: CatchUp, _ step: Step) {
         do {
             var stateHash: [UInt8] = []
             switch kind {
-            case .none, .initialState:
+            case .none:
                 break
+            case .initialState:
+                lanes.withReplicaAlone { replica.initialise() }
             case .fetchReduced(let peers):
                 let reduced = try ReducedStep(
                     decoding: try fetch(.init(.reduced, step), peers))
@@ -112,8 +115,7 @@ final class ReplicaThread: Sendable {
             case .fetchState(let peers):
                 let snapshot = try fetch(.init(.state, step), peers)
                 stateHash = try lanes.withReplicaAlone {
-                    try replica.restore(snapshot)
-                    return replica.stateHash().bytes
+                    try replica.restore(snapshot).bytes
                 }
             }
             shared.events.post(.caughtUp(replica.appliedStep, stateHash: stateHash))

@@ -33,7 +33,7 @@ final class WorkerEnvironment: Sendable {
             logger.warning("without bfloat16 products of its own this processor is slow in bf16")
         }
         setup = try RunSetup(configuration)
-        replica = Replica(configuration, setup.surroundings)
+        replica = Replica(configuration, setup.surroundings, isInitialised: false)
         replica.threadCount = options.threadCount
         shared = WorkerShared(
             run: welcome.run,
@@ -92,7 +92,8 @@ final class WorkerShell {
     /// A thread per stream to a peer.
     private let context: MessagingContext
     private let keys: WorkerKeys?
-    private let control: Socket
+    private var control: Socket
+    private var hasFailedHandshakes = false
     private let events: Mailbox<WorkerCore.Event>
     private let environment = EnvironmentSlot()
     private let worker: WorkerID
@@ -119,14 +120,32 @@ final class WorkerShell {
         do {
             context = try MessagingContext(
                 ioThreadCount: DataPlane.streamsPerPeer, keys?.encryption)
-            control = try Socket(
-                .dealer(identity: []), context,
-                messageBytesMax: 64 << 20, sendQueueMax: Self.sendQueueMax)
-            try control.watchConnections()
-            try control.connect(options.coordinatorEndpoint, to: keys?.coordinator)
+            control = try Self.connect(context, options, keys)
         } catch {
             throw ExitFailure(
                 .usage, "cannot \(error); an endpoint looks like tcp://192.168.0.10:7077")
+        }
+    }
+
+    private static func connect(
+        _ context: MessagingContext, _ options: WorkerOptions, _ keys: WorkerKeys?
+    ) throws(ZeroMQError) -> Socket {
+        let control = try Socket(
+            .dealer(identity: []), context,
+            messageBytesMax: 64 << 20, sendQueueMax: sendQueueMax)
+        try control.watchConnections()
+        control.keepConnectionAlive()
+        try control.connect(options.coordinatorEndpoint, to: keys?.coordinator)
+        return control
+    }
+
+    /// What was lost with the old connection is said again.
+    private func connectAgainIfGivenUp() {
+        guard control.hasGivenUp else { return }
+        do {
+            control = try Self.connect(context, options, keys)
+        } catch {
+            logger.warning("\(error)")
         }
     }
 
@@ -156,6 +175,7 @@ final class WorkerShell {
                 }
                 perform(core.handle(.tick))
                 judgeHandshakes()
+                connectAgainIfGivenUp()
             }
         }
         environment.value?.stop()
@@ -175,8 +195,8 @@ final class WorkerShell {
                     + "workers.txt and start it again"
             )
         }
-        guard let (reason, text) = outcome, reason == .clusterUnreachable,
-            control.refusedHandshakeCount > 0
+        hasFailedHandshakes = hasFailedHandshakes || control.refusedHandshakeCount > 0
+        guard let (reason, text) = outcome, reason == .clusterUnreachable, hasFailedHandshakes
         else { return }
         let hint = keys == nil ? "it may want keys" : "its key may be another, or it has none"
         outcome = (reason, "\(text). Somebody listens there, but the handshake fails: \(hint)")

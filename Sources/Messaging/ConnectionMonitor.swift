@@ -17,7 +17,11 @@ final class ConnectionMonitor {
         ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL
         | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH
 
+    private static let attempts =
+        ZMQ_EVENT_CONNECTED | ZMQ_EVENT_CONNECT_DELAYED | ZMQ_EVENT_CONNECT_RETRIED
     private static let endedMax = 8192
+    /// Libzmq says at once whether it connects again.
+    private static let decisionTime = Duration.milliseconds(200)
 
     private let watched: UnsafeMutableRawPointer
     let handle: UnsafeMutableRawPointer
@@ -31,6 +35,8 @@ final class ConnectionMonitor {
     /// The peer has said that it will never take this key.
     private(set) var isUnknownToPeer = false
     private var ended: [CInt] = []
+    /// When the last connection has ended, if none was begun since.
+    private var endedAt: ContinuousClock.Instant?
 
     init(
         _ watched: UnsafeMutableRawPointer, of context: UnsafeMutableRawPointer
@@ -39,7 +45,7 @@ final class ConnectionMonitor {
         let endpoint = "inproc://connections-\(number)"
         let events =
             Self.failures | ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_HANDSHAKE_SUCCEEDED
-            | ZMQ_EVENT_DISCONNECTED
+            | ZMQ_EVENT_DISCONNECTED | Self.attempts
         guard zmq_socket_monitor(watched, endpoint, events) == 0,
             let handle = zmq_socket(context, ZMQ_PAIR)
         else { throw ZeroMQError("watch", endpoint) }
@@ -87,6 +93,14 @@ final class ConnectionMonitor {
         return ended
     }
 
+    /// Libzmq connects again after a cut, but after bytes that are no protocol never more.
+    ///
+    /// - Source: libzmq issue 4196, src/session_base.cpp (`engine_error`).
+    var hasGivenUp: Bool {
+        update()
+        return endedAt.map { .now - $0 > Self.decisionTime } ?? false
+    }
+
     private func nextEvent() -> [ReceivedFrame]? {
         do {
             return try receiveFrames(handle, "connections")
@@ -104,7 +118,12 @@ final class ConnectionMonitor {
             // Nobody may ask for them; the last ones are enough for who does.
             if ended.count >= Self.endedMax { ended.removeFirst() }
             ended.append(CInt(bitPattern: value))
-        default: failed += 1
+            endedAt = .now
+        case ZMQ_EVENT_CONNECTED, ZMQ_EVENT_CONNECT_DELAYED, ZMQ_EVENT_CONNECT_RETRIED:
+            endedAt = nil
+        default:
+            failed += 1
+            endedAt = .now
         }
         if event == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH, value == 400 { isUnknownToPeer = true }
     }

@@ -146,12 +146,23 @@ package final class Socket {
         monitor = try ConnectionMonitor(handle, of: context.handle)
     }
 
+    /// Asks the peer every second whether it is there, and connects again when nothing has come for
+    /// five: a line that was cut without a word, or a peer that waits for the rest of a frame whose
+    /// size was damaged on its way. Before `connect`.
+    package func keepConnectionAlive() {
+        set(ZMQ_HEARTBEAT_IVL, 1000)
+        set(ZMQ_HEARTBEAT_TIMEOUT, 5000)
+    }
+
     /// Connections that came to nothing; 0 unless they are watched. To be asked now and then, for
     /// what has happened is kept until then.
     package var refusedHandshakeCount: UInt64 {
         monitor?.update()
         return monitor?.refusedCount ?? 0
     }
+
+    /// It will not connect any more, whatever its peer does: another socket must.
+    package var hasGivenUp: Bool { monitor?.hasGivenUp ?? false }
 
     /// The numbers of connections that have ended since the last call, as messages name them; a
     /// number may be given again to a later connection.

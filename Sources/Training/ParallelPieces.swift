@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Dispatch
+import Synchronization
 import Tensors
 
 /// Work on all elements of long vectors, cut into pieces that threads take in turn.
@@ -9,6 +10,18 @@ import Tensors
 struct ParallelPieces: Sendable {
     /// The caller and as many helpers as make up this number.
     let threadCount: Int
+
+    /// What `body` makes of 0..<count, called from several threads, in order.
+    func map<Result: Sendable>(
+        _ count: Int, _ body: @Sendable (Int) -> Result
+    ) -> [Result] {
+        let results = Mutex<[Int: Result]>([:])
+        forEach(count, scratchCount: 0) { index, _ in
+            let result = body(index)
+            results.withLock { $0[index] = result }
+        }
+        return results.withLock { found in (0..<count).compactMap { found[$0] } }
+    }
 
     /// - Parameter scratchCount: floats of memory that every thread has for itself.
     /// - Parameter body: gets 0..<count, each once, from several threads.

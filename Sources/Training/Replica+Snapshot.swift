@@ -18,11 +18,12 @@ package struct MalformedSnapshot: Error, Equatable, CustomStringConvertible {
 /// magic u64, version u32, section count u32,
 /// sections: name, payload bytes u64, SHA-256 of the payload, payload
 /// ```
-/// Numbers are little-endian. The state hash runs over the same payloads.
+/// Numbers are little-endian. The state hash is the SHA-256 of the names and checksums of all
+/// sections in their order, so whoever writes or reads a snapshot knows it.
 extension Replica {
     /// "ACCORDST" in the order of the bytes.
     private static let magic: UInt64 = 0x5453_4452_4f43_4341
-    private static let formatVersion: UInt32 = 1
+    private static let formatVersion: UInt32 = 2
 
     private enum Section: Hashable {
         /// Names and shapes of the parameters.
@@ -50,34 +51,54 @@ extension Replica {
             + [.firstMoment, .secondMoment] + banks.views.map { .bank($0) }
     }
 
-    /// SHA-256 over the canonical bytes of everything that step n + 1 depends on.
+    /// SHA-256 of everything that step n + 1 depends on.
     package func stateHash() -> Digest {
-        var hasher = Hasher256()
-        for section in sections { withPayload(of: section) { hasher.update($0) } }
-        return hasher.finish()
+        let sections = sections
+        let digests = ParallelPieces(threadCount: threadCount).map(sections.count) { index in
+            withPayload(of: sections[index], Self.digest)
+        }
+        return stateHash(digests)
     }
 
-    package func encodeSnapshot() -> [UInt8] {
+    /// - Parameter digests: of the sections, in order.
+    private func stateHash(_ digests: [Digest]) -> Digest {
+        var writer = ByteWriter()
+        for (section, digest) in zip(sections, digests) {
+            writer.write(section.name)
+            writer.write(block: digest.bytes)
+        }
+        return writer.bytes.withUnsafeBytes(Self.digest)
+    }
+
+    package func snapshot() -> (bytes: [UInt8], stateHash: Digest) {
         var writer = ByteWriter(reservingBytes: 5 * elementCount * 4 + 65536)
+        var digests: [Digest] = []
         writer.write(Self.magic)
         writer.write(Self.formatVersion)
         writer.write(UInt32(sections.count))
         for section in sections {
             withPayload(of: section) { payload in
+                let digest = Self.digest(of: payload)
+                digests.append(digest)
                 writer.write(section.name)
                 writer.write(UInt64(payload.count))
-                writer.write(block: Self.digest(of: payload).bytes)
+                writer.write(block: digest.bytes)
                 writer.write(raw: payload)
             }
         }
-        return writer.bytes
+        return (writer.bytes, stateHash(digests))
     }
+
+    package func encodeSnapshot() -> [UInt8] { snapshot().bytes }
 
     /// Replaces the whole state; throws before anything has changed if the bytes are damaged or
     /// belong to another model.
-    package func restore(_ snapshot: [UInt8]) throws(MalformedSnapshot) {
+    ///
+    /// - Returns: the state hash.
+    @discardableResult
+    package func restore(_ snapshot: [UInt8]) throws(MalformedSnapshot) -> Digest {
         do {
-            let payloads = try payloads(of: snapshot)
+            let (payloads, digests) = try payloads(of: snapshot)
             let counters = try decodeCounters(payloads)
             var restored = banks
             for view in banks.views {
@@ -92,6 +113,7 @@ extension Replica {
             banks = restored
             (appliedStep, updateCount, scales) = counters
             gatheredKeys.reset()
+            return stateHash(digests)
         } catch {
             throw MalformedSnapshot(reason: "\(error)")
         }
@@ -106,7 +128,9 @@ extension Replica {
         ] + (configuration.hasKeyEncoder ? [(.keyParameters, keyParameters)] : [])
     }
 
-    private func withPayload(of section: Section, _ body: (UnsafeRawBufferPointer) -> Void) {
+    private func withPayload<Result>(
+        of section: Section, _ body: (UnsafeRawBufferPointer) -> Result
+    ) -> Result {
         if let vector = vectors.first(where: { $0.0 == section })?.1 {
             return body(UnsafeRawBufferPointer(vector.elements))
         }
@@ -124,7 +148,7 @@ extension Replica {
         case .bank(let view): banks[view]?.encode(into: &writer)
         case .parameters, .keyParameters, .firstMoment, .secondMoment: break
         }
-        writer.bytes.withUnsafeBytes(body)
+        return writer.bytes.withUnsafeBytes(body)
     }
 
     private static func digest(of payload: UnsafeRawBufferPointer) -> Digest {
@@ -137,7 +161,9 @@ extension Replica {
 
     private typealias Payloads = [Section: ArraySlice<UInt8>]
 
-    private func payloads(of snapshot: [UInt8]) throws(MalformedBytes) -> Payloads {
+    private func payloads(
+        of snapshot: [UInt8]
+    ) throws(MalformedBytes) -> (Payloads, digests: [Digest]) {
         var reader = ByteReader(snapshot)
         let magic = try reader.read(UInt64.self, "magic")
         let version = try reader.read(UInt32.self, "format version")
@@ -154,20 +180,23 @@ extension Replica {
                     + sections.map(\.name).joined(separator: ", "))
         }
         var payloads: Payloads = [:]
+        var digests: [Digest] = []
         for section in sections {
             let name = try reader.readString("section name")
             let byteCount = try reader.read(UInt64.self, section.name)
-            let expected = Digest(try reader.readBlock(section.name))
+            let checksum = Digest(try reader.readBlock(section.name))
             let payload = try reader.readRaw(Int(clamping: byteCount), section.name)
-            guard name == section.name, payload.withUnsafeBytes(Self.digest) == expected else {
+            let found = payload.withUnsafeBytes(Self.digest)
+            guard name == section.name, found == checksum else {
                 throw MalformedBytes(
                     field: section.name, offset: payload.startIndex,
                     rule: "the section is damaged: its checksum is wrong")
             }
             payloads[section] = payload
+            digests.append(found)
         }
         try reader.expectEnd("snapshot")
-        return payloads
+        return (payloads, digests)
     }
 
     private func decodeCounters(

@@ -45,7 +45,13 @@ package final class Replica: @unchecked Sendable {
     package internal(set) var updateCount: UInt64 = 0
 
     /// The state of step 0, a pure function of the configuration.
-    package init(_ configuration: RunConfiguration, _ surroundings: Surroundings) {
+    ///
+    /// - Parameter isInitialised: false = with parameters of zero, for whoever restores a state, or
+    ///   initialises it later.
+    package init(
+        _ configuration: RunConfiguration, _ surroundings: Surroundings,
+        isInitialised: Bool = true
+    ) {
         self.configuration = configuration
         stepCount = surroundings.stepCount
         model = SingleStreamModel(
@@ -84,6 +90,11 @@ package final class Replica: @unchecked Sendable {
             maskProbability: configuration.objectives.maskProbability,
             special: surroundings.specialTokens, vocabularyCount: surroundings.vocabularyCount)
         scales = [UInt8](repeating: 0, count: model.layout.entries.count)
+        if isInitialised { initialise() }
+    }
+
+    /// Gives the parameters their values of step 0.
+    package func initialise() {
         model.layout.initialize(parameters, seed: UInt64(configuration.seed))
         if configuration.hasKeyEncoder { keyParameters.copy(from: parameters) }
         roundParameters()

@@ -21,7 +21,7 @@ final class AccordProcess: Sendable {
     let identifier: Int32
 
     /// Starts `accord` with the given arguments; its output goes to files in `directory`.
-    init(_ arguments: [String], logsIn directory: URL) throws {
+    init(_ arguments: [String], logsIn directory: URL, strike: StrikePoint? = nil) throws {
         self.arguments = arguments
         let name = "\(arguments.first ?? "accord")-\(UUID().uuidString)"
         outputPath = directory.appending(path: "\(name).out")
@@ -31,6 +31,7 @@ final class AccordProcess: Sendable {
         let process = Process()
         process.executableURL = Self.executable
         process.arguments = arguments
+        if let strike { process.environment = strike.environment }
         process.standardInput = FileHandle.nullDevice
         process.standardOutput = try FileHandle(forWritingTo: outputPath)
         process.standardError = try FileHandle(forWritingTo: errorPath)
@@ -47,6 +48,8 @@ final class AccordProcess: Sendable {
     }
 
     func signal(_ signal: Int32) { _ = kill(identifier, signal) }
+
+    var isRunning: Bool { process.withLock { $0.isRunning } }
 
     /// Waits until the system says that it stands still.
     func freeze() throws {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
+import Primitives
 
 /// A coordinator and workers as real processes on loopback.
 ///
@@ -17,7 +18,8 @@ final class Cluster {
 
     init(
         _ workplace: Workplace, workerCount: Int, precision: Workplace.Precision = .f32,
-        listen: String = "tcp://127.0.0.1:0", initialPath: URL? = nil, options: [String] = []
+        listen: String = "tcp://127.0.0.1:0", initialPath: URL? = nil, options: [String] = [],
+        strike: StrikePoint? = nil
     ) throws {
         self.workplace = workplace
         self.precision = precision
@@ -28,16 +30,25 @@ final class Cluster {
         ]
         command = arguments + (initialPath.map { ["--init", $0.path] } ?? []) + options
         coordinator = try AccordProcess(
-            command + ["--workers", "\(workerCount)"], logsIn: workplace.directory)
+            command + ["--workers", "\(workerCount)"], logsIn: workplace.directory,
+            strike: strike)
     }
 
     /// - Parameter options: of the worker, besides.
-    func addWorker(threads: Int = 1, options: [String] = []) throws {
-        let endpoint = try waitForEndpoint().replacing("0.0.0.0", with: "127.0.0.1")
-        workers.append(
-            try AccordProcess(
-                ["worker", "--coordinator", endpoint, "--threads", "\(threads)"] + options,
-                logsIn: workplace.directory))
+    func addWorker(
+        threads: Int = 1, options: [String] = [], at endpoint: String? = nil
+    ) throws {
+        workers.append(try startWorker(["--threads", "\(threads)"] + options, at: endpoint))
+    }
+
+    /// One that need not end with success.
+    func startWorker(
+        _ options: [String], at endpoint: String? = nil, strike: StrikePoint? = nil
+    ) throws -> AccordProcess {
+        let known = try endpoint ?? waitForEndpoint().replacing("0.0.0.0", with: "127.0.0.1")
+        return try AccordProcess(
+            ["worker", "--coordinator", known] + options, logsIn: workplace.directory,
+            strike: strike)
     }
 
     func addWorkers(_ count: Int, threads: Int = 1) throws {
@@ -100,9 +111,10 @@ final class Cluster {
         strikes.append(step)
     }
 
-    func restartCoordinator(workerCount: Int) throws {
+    func restartCoordinator(workerCount: Int, strike: StrikePoint? = nil) throws {
         coordinator = try AccordProcess(
-            command + ["--workers", "\(workerCount)"], logsIn: workplace.directory)
+            command + ["--workers", "\(workerCount)"], logsIn: workplace.directory,
+            strike: strike)
     }
 
     func killEverything() throws {
@@ -113,10 +125,20 @@ final class Cluster {
         strikes.append(step)
     }
 
-    /// Waits for the whole run; every process must end with success.
-    func finish() throws -> Status {
-        let outcomes = try ([coordinator] + workers).map { try $0.wait() }
-        for outcome in outcomes where outcome.exitCode != 0 {
+    /// How a worker may end that was evicted and has come back: the run may be over before.
+    static let endsOfReturned: Set<Int32> = [
+        ExitReason.success.rawValue, ExitReason.rejected.rawValue,
+        ExitReason.clusterUnreachable.rawValue,
+    ]
+
+    /// Waits for the whole run; the coordinator must end with success.
+    ///
+    /// - Parameter ends: how workers may end.
+    func finish(ends: Set<Int32> = [ExitReason.success.rawValue]) throws -> Status {
+        let outcome = try coordinator.wait()
+        let outcomes = try workers.map { try $0.wait() }
+        for outcome in [outcome] + outcomes.filter({ !ends.contains($0.exitCode) })
+        where outcome.exitCode != 0 {
             throw Unsuccessful(exitCode: outcome.exitCode, errors: outcome.errors)
         }
         return try status()
@@ -147,6 +169,16 @@ final class Cluster {
             if let status = try? status(), condition(status) { return }
         }
         throw Waited(what: what, coordinator: coordinator.errors)
+    }
+
+    var hasEndpoint: Bool {
+        FileManager.default.fileExists(atPath: run.appending(path: "endpoint.json").path)
+    }
+
+    /// Whether steps are left to do.
+    func isRunning() throws -> Bool {
+        let status = try status()
+        return status.step < status.stepCount
     }
 
     func waitForEndpoint() throws -> String {

@@ -36,10 +36,7 @@ import Testing
 
     /// Starts a worker that must not get in.
     private func stranger(_ cluster: Cluster, _ options: [String]) throws -> AccordProcess {
-        let endpoint = try cluster.waitForEndpoint().replacing("0.0.0.0", with: "127.0.0.1")
-        return try AccordProcess(
-            ["worker", "--coordinator", endpoint, "--threads", "1", "--give-up-after", "2"]
-                + options, logsIn: workplace.directory)
+        try cluster.startWorker(["--threads", "1", "--give-up-after", "2"] + options)
     }
 
     /// A worker with a key that nobody knows, one that knows another coordinator, one without keys,

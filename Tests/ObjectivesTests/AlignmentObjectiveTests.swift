@@ -97,29 +97,54 @@ import Testing
         return tensor
     }
 
-    @Test(arguments: cases)
-    func lossAndGradientAreThoseOfTheFormula(_ example: Case) {
-        let setup = Setup(example)
+    /// Each row is its own positive.
+    private static func compute(
+        _ example: Case, _ setup: Setup, keys: [[Float]], keyClips: [Int], bank: MemoryBank?
+    ) -> (loss: Float, gradient: [Float]) {
         let arena = Arena()
         defer { withExtendedLifetime(arena) {} }
         let tape = Tape(arena: arena, recordsGradients: true)
-        let gradient = arena.allocateZeroed([example.clips.count, Self.width])
-        let queries = tape.parameter(value: Self.tensor(setup.queries, arena), gradient: gradient)
-
+        let gradient = arena.allocateZeroed([example.clips.count, width])
+        let queries = tape.parameter(value: tensor(setup.queries, arena), gradient: gradient)
         let loss = AlignmentObjective(temperature: example.temperature).loss(
             .init(
                 queries: queries, clipIndices: example.clips,
                 positives: Array(example.clips.indices),
                 weights: [Float](repeating: 1, count: example.clips.count),
-                keys: Self.tensor(setup.keys, arena), keyClipIndices: example.clips,
-                bank: setup.bank), tape
+                keys: tensor(keys, arena), keyClipIndices: keyClips, bank: bank), tape
         ).value
         tape.backward(from: loss)
+        return (loss.value.data[0], Array(gradient.elements))
+    }
+
+    @Test(arguments: cases)
+    func lossAndGradientAreThoseOfTheFormula(_ example: Case) {
+        let setup = Setup(example)
+        let found = Self.compute(
+            example, setup, keys: setup.keys, keyClips: example.clips, bank: setup.bank)
 
         let (expectedLoss, expectedGradient) = Self.oracle(example, setup)
-        #expect(abs(Double(loss.value.data[0]) - expectedLoss) <= 1e-5 + 1e-5 * expectedLoss)
+        #expect(abs(Double(found.loss) - expectedLoss) <= 1e-5 + 1e-5 * expectedLoss)
         for (index, expected) in expectedGradient.joined().enumerated() {
-            #expect(abs(Double(gradient.data[index]) - expected) <= 2e-5 + 2e-5 * abs(expected))
+            #expect(
+                abs(Double(found.gradient[index]) - expected) <= 2e-5 + 2e-5 * abs(expected))
         }
+    }
+
+    /// The keys of the bank as more keys of the lane, in the order in which they lie in the bank.
+    @Test(arguments: cases)
+    func aBankIsTheSameAsItsKeysBesideThoseOfTheLane(_ example: Case) {
+        let setup = Setup(example)
+        let candidates = setup.bank.candidates
+        let old = (0..<setup.bank.count).map { Array(candidates.keys.rows($0..<$0 + 1).elements) }
+        let expected = Self.compute(
+            example, setup, keys: setup.keys + old,
+            keyClips: example.clips + candidates.clipIndices.map(Int.init), bank: nil)
+
+        let found = Self.compute(
+            example, setup, keys: setup.keys, keyClips: example.clips, bank: setup.bank)
+
+        #expect(found.loss == expected.loss)
+        #expect(found.gradient == expected.gradient)
     }
 }

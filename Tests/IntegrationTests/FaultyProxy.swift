@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import Primitives
+import Synchronization
+
+/// A TCP relay that mistreats what passes, and counts it.
+///
+/// Every connection has a thread of its own, which ends with the connection.
+final class FaultyProxy: Sendable {
+    struct Faults: Sendable {
+        /// Before each piece is passed on, up to so long.
+        var delayMillisecondsMax = 0
+        var bytesPerSecond: Int?
+        /// One in so many bytes, on average, at which the connection is reset.
+        var resetEveryBytes: Int?
+        /// One in so many bytes, on average, of which a bit is turned.
+        var flipEveryBytes: Int?
+    }
+
+    struct Counts: Sendable {
+        var connections = 0
+        var delays = 0
+        var throttledPieces = 0
+        var resets = 0
+        var flips = 0
+    }
+
+    let endpoint: String
+    private let listener: CInt
+    private let target: UInt16
+    private let faults: Faults
+    private let state = Mutex(Counts())
+
+    var counts: Counts { state.withLock { $0 } }
+
+    /// - Parameter endpoint: of loopback, to which all is passed on.
+    init(to endpoint: String, _ faults: Faults) throws {
+        guard let port = endpoint.split(separator: ":").last.flatMap({ UInt16($0) }) else {
+            throw POSIXError(.EINVAL)
+        }
+        target = port
+        self.faults = faults
+        let listener = socket(AF_INET, CInt(SOCK_STREAM.rawValue), 0)
+        var address = Self.loopback(port: 0)
+        var size = socklen_t(MemoryLayout<sockaddr_in>.size)
+        let isListening = withUnsafeMutablePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                bind(listener, $0, size) == 0 && listen(listener, 64) == 0
+                    && getsockname(listener, $0, &size) == 0
+            }
+        }
+        guard isListening else { throw POSIXError(.EADDRNOTAVAIL) }
+        self.listener = listener
+        self.endpoint = "tcp://127.0.0.1:\(UInt16(bigEndian: address.sin_port))"
+        Thread.detachNewThread { [self] in acceptAll() }
+    }
+
+    /// No more connections; those that there are end with their processes.
+    func stop() { shutdown(listener, CInt(SHUT_RDWR)) }
+
+    private static func loopback(port: UInt16) -> sockaddr_in {
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_port = port.bigEndian
+        address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
+        return address
+    }
+
+    private func acceptAll() {
+        while true {
+            let client = accept(listener, nil, nil)
+            guard client >= 0 else { break }
+            let number = state.withLock { counts in
+                counts.connections += 1
+                return counts.connections
+            }
+            Thread.detachNewThread { [self] in relay(client, number) }
+        }
+        close(listener)
+    }
+
+    private func relay(_ client: CInt, _ number: Int) {
+        let server = socket(AF_INET, CInt(SOCK_STREAM.rawValue), 0)
+        defer { for file in [client, server] { close(file) } }
+        var address = Self.loopback(port: target)
+        let status = withUnsafePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                connect(server, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+            }
+        }
+        guard status == 0 else { return }
+        var mischief = Mischief(
+            faults,
+            SeededGenerator(seed: UInt64(target), purpose: .testing, [UInt64(number)]))
+        var files = [client, server].map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
+        while poll(&files, 2, -1) > 0 {
+            for (source, sink) in [(0, 1), (1, 0)] where files[source].revents != 0 {
+                guard pass(files[source].fd, files[sink].fd, &mischief) else { return }
+            }
+        }
+    }
+
+    /// - Returns: false when the connection has ended.
+    private func pass(_ source: CInt, _ sink: CInt, _ mischief: inout Mischief) -> Bool {
+        var piece = [UInt8](repeating: 0, count: 4096)
+        let count = recv(source, &piece, piece.count, 0)
+        guard count > 0 else { return false }
+        piece.removeLast(piece.count - count)
+        let isReset = state.withLock { mischief.treat(&piece, &$0) }
+        guard !isReset else {
+            for file in [source, sink] { Self.resetWhenClosed(file) }
+            return false
+        }
+        mischief.wait(for: count)
+        return piece.withUnsafeBytes { Self.sendAll($0, to: sink) }
+    }
+
+    private static func sendAll(_ bytes: UnsafeRawBufferPointer, to file: CInt) -> Bool {
+        var start = 0
+        while start < bytes.count {
+            let rest = UnsafeRawBufferPointer(rebasing: bytes[start...])
+            let sent = send(file, rest.baseAddress, rest.count, CInt(MSG_NOSIGNAL))
+            guard sent > 0 else { return false }
+            start += sent
+        }
+        return true
+    }
+
+    private static func resetWhenClosed(_ file: CInt) {
+        var atOnce = linger(l_onoff: 1, l_linger: 0)
+        setsockopt(file, SOL_SOCKET, SO_LINGER, &atOnce, socklen_t(MemoryLayout<linger>.size))
+    }
+}
+
+/// What happens to the pieces of one connection.
+private struct Mischief {
+    private let faults: FaultyProxy.Faults
+    private var generator: SeededGenerator
+    private var delay = 0
+
+    init(_ faults: FaultyProxy.Faults, _ generator: SeededGenerator) {
+        self.faults = faults
+        self.generator = generator
+    }
+
+    private mutating func happens(in count: Int, every bytes: Int?) -> Bool {
+        guard let bytes else { return false }
+        return generator.next(below: bytes) < count
+    }
+
+    /// - Returns: whether the connection is to be reset instead.
+    mutating func treat(_ piece: inout [UInt8], _ counts: inout FaultyProxy.Counts) -> Bool {
+        if happens(in: piece.count, every: faults.resetEveryBytes) {
+            counts.resets += 1
+            return true
+        }
+        if happens(in: piece.count, every: faults.flipEveryBytes) {
+            let bit = generator.next(below: 8 * piece.count)
+            piece[bit / 8] ^= 1 << UInt8(bit % 8)
+            counts.flips += 1
+        }
+        delay = 0
+        if faults.delayMillisecondsMax > 0 {
+            delay = generator.next(below: faults.delayMillisecondsMax + 1)
+            counts.delays += 1
+        }
+        if faults.bytesPerSecond != nil { counts.throttledPieces += 1 }
+        return false
+    }
+
+    /// The delay that was drawn, and what so many bytes take.
+    func wait(for count: Int) {
+        let throttle = faults.bytesPerSecond.map { 1000 * count / $0 } ?? 0
+        if delay + throttle > 0 { _ = poll(nil, 0, CInt(delay + throttle)) }
+    }
+}

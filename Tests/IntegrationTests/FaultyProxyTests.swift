@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import Primitives
+import Testing
+
+/// Bad lines between workers and their coordinator.
+@Suite(.serialized) struct FaultyProxyTests {
+    private let workplace: Workplace
+
+    init() throws { workplace = try Workplace.shared.get() }
+
+    /// - Parameter options: of each worker.
+    private func run(
+        _ cluster: Cluster, _ faults: FaultyProxy.Faults, options: [[String]]
+    ) throws -> [FaultyProxy.Counts] {
+        let endpoint = try cluster.waitForEndpoint()
+        let proxies = try options.map { _ in try FaultyProxy(to: endpoint, faults) }
+        defer { for proxy in proxies { proxy.stop() } }
+        for (proxy, own) in zip(proxies, options) {
+            try cluster.addWorker(options: own, at: proxy.endpoint)
+        }
+        let status = try cluster.finish(ends: Cluster.endsOfReturned)
+        #expect(status.step == status.stepCount)
+        #expect(status.stateHash == (try SameBitsTests.reference.get()))
+        let verification = try cluster.verification()
+        #expect(verification.exitCode == 0, "\(verification.output)\(verification.errors)")
+        return proxies.map(\.counts)
+    }
+
+    @Test func aLineThatIsSlowAndBreaks() throws {
+        var faults = FaultyProxy.Faults()
+        faults.delayMillisecondsMax = 60
+        faults.bytesPerSecond = 100_000
+        faults.resetEveryBytes = 20_000
+
+        let counts = try run(
+            Cluster(workplace, workerCount: 3), faults, options: [[], [], []])
+
+        #expect(counts.allSatisfy { $0.delays > 10 && $0.throttledPieces > 10 })
+        #expect(counts.reduce(0) { $0 + $1.resets } >= 3)
+        #expect(counts.reduce(0) { $0 + $1.connections } >= 6)
+    }
+
+    /// With keys, as between machines: nothing wrong is believed, and the connection begins anew.
+    @Test func aLineThatTurnsBits() throws {
+        let keys = workplace.directory.appending(path: "keys-\(UUID())")
+        let made = try AccordProcess.run(
+            ["keygen", "--out", keys.path, "--workers", "2"], logsIn: workplace.directory)
+        try #require(made.exitCode == 0, "\(made.errors)")
+        func folder(_ name: String) -> [String] { ["--keys", keys.appending(path: name).path] }
+        var faults = FaultyProxy.Faults()
+        faults.flipEveryBytes = 20_000
+
+        let counts = try run(
+            Cluster(workplace, workerCount: 2, options: folder("coordinator")), faults,
+            options: ["worker-1", "worker-2"].map(folder))
+
+        #expect(counts.reduce(0) { $0 + $1.flips } >= 3)
+        #expect(counts.reduce(0) { $0 + $1.connections } >= 5)
+    }
+}
