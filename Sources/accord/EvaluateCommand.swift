@@ -3,6 +3,7 @@ import ArgumentParser
 import ClusterRuntime
 import Datasets
 import Evaluation
+import Foundation
 import Media
 import Models
 import Objectives
@@ -29,15 +30,18 @@ struct EvaluateCommand: ParsableCommand {
     @Option(help: "Annotations to evaluate on (default: data.heldOutSplit of the run).")
     var split: String?
 
-    @Flag(help: "JSON for programs; with --all a line per checkpoint.")
+    @Flag(help: "JSON for programs; with --all or --follow a line per checkpoint.")
     var json = false
 
     @Flag(help: "Evaluate every checkpoint that is kept, the oldest first.")
     var all = false
 
+    @Flag(help: "The same, and then each as it comes, until the coordinator ends.")
+    var follow = false
+
     func run() throws {
         configureSingleThreadedBLAS()
-        if all { return try evaluateAll() }
+        if all || follow { return try evaluateAll() }
         let report = try evaluate(try RestoredRun(runPath), clips: nil).report
         if json { return try printJSON(report) }
         print(report.lines.joined(separator: "\n"))
@@ -55,16 +59,29 @@ struct EvaluateCommand: ParsableCommand {
         try directory.requireExisting()
         if !json { print(EvaluationReport.shortHeader) }
         var clips: HeldOut?
-        for step in try RestoredRun.publishedSteps(directory) {
-            guard let run = try RestoredRun(runPath, step: step) else { continue }
-            let evaluated = try evaluate(run, clips: clips)
-            clips = evaluated.clips
-            if json {
-                try printJSON(evaluated.report, isOneLine: true)
-            } else {
-                print(evaluated.report.shortLine)
+        var newest: Step?
+        while true {
+            // Asked first, for the last checkpoint comes before the end.
+            let goesOn = follow && directory.hasCoordinator
+            for step in try RestoredRun.publishedSteps(directory)
+            where newest.map({ step > $0 }) ?? true {
+                newest = step
+                guard let run = try RestoredRun(runPath, step: step) else { continue }
+                let evaluated = try evaluate(run, clips: clips)
+                clips = evaluated.clips
+                try printLine(evaluated.report)
             }
+            guard goesOn else { return }
+            _ = poll(nil, 0, Self.millisecondsPerLook)
         }
+    }
+
+    private static let millisecondsPerLook: CInt = 500
+
+    private func printLine(_ report: EvaluationReport) throws {
+        if json { try printJSON(report, isOneLine: true) } else { print(report.shortLine) }
+        // Whoever reads from a pipe waits for it.
+        fflush(nil)
     }
 
     private func evaluate(

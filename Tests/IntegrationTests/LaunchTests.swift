@@ -55,6 +55,37 @@ import Testing
         #expect(again.output.contains("state hash \(try SameBitsTests.reference.get())"))
     }
 
+    /// Beside the run, which does not notice.
+    @Test func anEvaluationFollowsARunToItsEnd() throws {
+        struct Line: Decodable, Equatable {
+            struct Direction: Decodable, Equatable { let medianRank: Double }
+            let step: Int
+            let textToVideo: Direction
+        }
+        func evaluate(_ run: URL, _ option: String...) throws -> AccordProcess {
+            try AccordProcess(
+                ["evaluate", "--run", run.path, "--json"] + option, logsIn: workplace.directory)
+        }
+        let workplace = try Workplace.shared.get()
+        let cluster = try Cluster(workplace, workerCount: 1)
+        _ = try cluster.waitForEndpoint()
+        let following = try evaluate(cluster.run, "--follow")
+        try cluster.addWorkers(1)
+        let status = try cluster.finish()
+        let outcome = try following.wait()
+        let last = try evaluate(cluster.run).wait()
+
+        #expect(status.stateHash == (try SameBitsTests.reference.get()))
+        #expect(outcome.exitCode == 0, "\(outcome.errors)")
+        let lines = try outcome.output.split(separator: "\n").map {
+            try JSONDecoder().decode(Line.self, from: Data($0.utf8))
+        }
+        #expect(lines.map(\.step) == Set(lines.map(\.step)).sorted())
+        #expect(lines.count >= 2)
+        #expect(lines.last?.step == 120)
+        #expect(lines.last == (try JSONDecoder().decode(Line.self, from: Data(last.output.utf8))))
+    }
+
     @Test func aSecondLaunchIsRefusedAndTheFirstGoesOn() throws {
         let workplace = try Workplace.shared.get()
         let run = workplace.newRun()
