@@ -35,12 +35,14 @@ extension CoordinatorCore {
         votes.forget(through: step)
     }
 
-    /// After an absence the ledger comes late to steps that workers have left far behind; a newer
-    /// snapshot is on its way to the ledger.
+    /// After an absence the ledger comes late to steps that a worker has left far behind. Of those
+    /// it keeps the first, and the newest.
     mutating func onSnapshotGone(_ step: Step) {
+        let older = snapshots.filter { $0.worker == fetching?.worker && $0.step < step }
+        let first = older.map(\.step).min()
+        snapshots.removeAll { older.contains($0) && $0.step != first }
         fetching = nil
-        directives.append(
-            .note("the state of step \(step) is not kept any more; takes a later one"))
+        directives.append(.note("the state of step \(step) is not kept any more"))
     }
 
     /// The worker says again every second which snapshot it keeps, so a failure is tried again,

@@ -4,7 +4,7 @@ import Primitives
 extension CoordinatorCore {
     /// How many peers are asked about a suspect: one may have lost its way to it, too.
     private static let askedPeersMax = 3
-    private static let reportTicksMax: UInt64 = 100
+    static let reportTicksMax: UInt64 = 100
 
     /// A dead process's system says so at once; a living one is heard again within a moment.
     mutating func onConnectionBroke(_ worker: WorkerID) {
@@ -53,11 +53,10 @@ extension CoordinatorCore {
             now - max(generationTick, pace.lastCommitTick) > Self.reportTicksMax
         else { return }
         evict(
-            members.enumerated().compactMap { index, state in
-                guard hasAppliedNext(state),
-                    !votes.hasReport(of: committed.next, from: state.worker)
-                else { return nil }
-                return (index, "it claims step \(state.applied) and does not report it")
+            reportsMissing.compactMap { state in
+                members.position(of: state.worker).map {
+                    ($0, "it claims step \(state.applied) and does not report it")
+                }
             })
     }
 

@@ -26,10 +26,10 @@ extension CoordinatorCore {
     /// Before the ledger has a step, as many must agree on it as outvote the others.
     mutating func commitWhatIsAgreed() {
         while phase == .running || phase == .preparing {
-            let voterCount = allAreReady ? members.count(where: hasAppliedNext) : members.count
+            let voterCount = allAreReady ? members.count(where: votesOnNext) : members.count
             guard votes.mayDecide(committed.next, voterCount: voterCount) else { return }
-            let voters = members.filter { !allAreReady || hasAppliedNext($0) }
-            switch votes.decision(for: committed.next, voters: Set(voters.map(\.worker))) {
+            let voters = members.filter(votesOnNext).map(\.worker)
+            switch votes.decision(for: committed.next, voters: Set(voters)) {
             case .waits:
                 return
             case .commits(let report, let dissenters):
@@ -38,6 +38,7 @@ extension CoordinatorCore {
                 pace.noteCommit(at: now)
                 votes.settle(report)
                 tellFollowers()
+                // Who was heard before the others hears only now that it may go on reporting.
                 if committed.number.isMultiple(of: StepVotes.aheadMax / 2) {
                     acknowledgeToMembers()
                 }
@@ -51,13 +52,20 @@ extension CoordinatorCore {
         }
     }
 
-    /// Nobody applies a step before the next plan.
+    /// Whether it reports the next step of the ledger, or has. Once all are ready, nobody applies a
+    /// step before the next plan.
+    func votesOnNext(_ state: MemberState) -> Bool {
+        guard allAreReady, let progress = state.progress else { return true }
+        return progress.hasState && progress.applied > committed
+    }
+
     var allAreReady: Bool { phase == .preparing && unreadyCount == 0 }
 
-    /// Of a member that is ready: it reports the next step of the ledger, or has.
-    func hasAppliedNext(_ state: MemberState) -> Bool {
-        guard let progress = state.progress else { return false }
-        return progress.hasState && progress.applied > committed
+    /// Members whose report of the next step is missing.
+    var reportsMissing: [MemberState] {
+        members.filter {
+            votesOnNext($0) && !votes.hasReport(of: committed.next, from: $0.worker)
+        }
     }
 
     private mutating func stopDiverged(_ text: String) {

@@ -44,7 +44,11 @@ extension CoordinatorCore {
 
     private var unreadyMembers: [String] {
         guard unreadyCount > 0 else {
-            return ["generation \(generation) waits for the report of step \(committed.next)"]
+            let limit = seconds(Self.reportTicksMax)
+            return reportsMissing.map {
+                "generation \(generation) waits for \($0.member.name) to report step "
+                    + "\(committed.next); is evicted after \(limit)"
+            }
         }
         return members.filter { $0.progress == nil }.map { state in
             let limit = seconds(state.liveness.silenceMax)

@@ -216,6 +216,7 @@ package struct CoordinatorCore: Sendable {
             resendPrepare()
         }
         if case .stopping(let reason, let text, let deadline) = phase {
+            if now.isMultiple(of: 10) { sendToMembers(.stop(reason: text)) }
             if members.isEmpty || now >= deadline {
                 phase = .finished
                 directives.append(.finish(reason, text))
@@ -236,11 +237,20 @@ package struct CoordinatorCore: Sendable {
         }
         guard let index = members.position(of: worker) else {
             if case .leave = message { return }
-            send(.evicted(reason: "not a member of generation \(generation)"), to: worker)
+            dismiss(worker)
             return
         }
         members[index].liveness.noteHeard(at: now)
         onMemberMessage(message, index)
+    }
+
+    /// Whoever is no member is told so; at the end it need not come back.
+    private mutating func dismiss(_ worker: WorkerID) {
+        if case .stopping(_, let text, _) = phase {
+            send(.stop(reason: text), to: worker)
+        } else {
+            send(.evicted(reason: "not a member of generation \(generation)"), to: worker)
+        }
     }
 
     private mutating func onMemberMessage(_ message: WorkerMessage, _ index: Int) {

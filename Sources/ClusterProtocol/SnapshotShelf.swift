@@ -5,10 +5,15 @@ import Primitives
 package struct SnapshotShelf: Sendable {
     /// The state at which a plan begins, and that of the step after it.
     private static let newestCount = 2
+    /// Besides the newest: the first one, the one on its way, and the one that is offered.
+    package static let countMax = newestCount + 3
 
     private var snapshots: [Step: [UInt8]] = [:]
     /// What joiners are told of stays until they do not need it any more.
     package var offered: Step?
+    /// The first since the last checkpoint stays: a coordinator whose ledger is far behind finds
+    /// at least this one.
+    private var first: Step?
     /// What was asked for last stays, for it is fetched piece by piece.
     private var asked: Step?
 
@@ -18,18 +23,21 @@ package struct SnapshotShelf: Sendable {
 
     package mutating func keep(_ snapshot: [UInt8], of step: Step) {
         snapshots[step] = snapshot
-        let free = snapshots.keys.filter { $0 != offered && $0 != asked }.sorted()
+        first = first ?? step
+        let free = snapshots.keys.filter { ![offered, first, asked].contains($0) }.sorted()
         for old in free.dropLast(Self.newestCount) { snapshots[old] = nil }
     }
 
+    /// A checkpoint has been published, and all before it are needed no more.
     package mutating func forget(before step: Step) {
         snapshots = snapshots.filter { $0.key >= step }
+        first = snapshots.keys.filter { $0 > step }.min()
     }
 
     /// For whoever fetches the state after a step; nil = it is not here.
     package mutating func serve(_ step: Step) -> [UInt8]? {
         guard let snapshot = snapshots[step] else { return nil }
-        asked = step
+        if step != offered { asked = step }
         return snapshot
     }
 }

@@ -6,7 +6,7 @@ import Primitives
 /// So many are on their way at a time as the coordinator keeps ahead of its ledger; each
 /// acknowledgement lets the next ones go. After an absence they reach it as fast as it writes.
 struct UnacknowledgedReports: Sendable {
-    private var reports: [StepReport] = []
+    private var reports: ArraySlice<StepReport> = []
     /// How many of the first ones have been sent.
     private var sentCount = 0
 
@@ -23,7 +23,9 @@ struct UnacknowledgedReports: Sendable {
     mutating func acknowledge(through committed: Step) -> ArraySlice<StepReport> {
         let count = reports.prefix { $0.step <= committed }.count
         guard count > 0 else { return [] }
-        reports.removeFirst(count)
+        reports = reports.dropFirst(count)
+        // A slice frees nothing until it is copied, and there may be hours of reports.
+        if reports.startIndex > reports.count { reports = ArraySlice(Array(reports)) }
         sentCount = max(0, sentCount - count)
         return takeUnsent()
     }
@@ -35,6 +37,6 @@ struct UnacknowledgedReports: Sendable {
         let end = min(reports.count, Int(StepVotes.aheadMax))
         guard sentCount < end else { return [] }
         defer { sentCount = end }
-        return reports[sentCount..<end]
+        return reports.prefix(end).dropFirst(sentCount)
     }
 }

@@ -44,7 +44,7 @@ package enum CoordinatorProcess {
     private static func lead(_ options: CoordinatorOptions) throws(ExitFailure) {
         var logger = Logger(label: "coordinator")
         logger.logLevel = .info
-        raiseOpenFileLimit()
+        try raiseOpenFileLimit()
         let keys = try options.keysPath.map { path throws(ExitFailure) in
             try KeyFolder(path).coordinatorKeys()
         }
@@ -113,9 +113,16 @@ package enum CoordinatorProcess {
 }
 
 /// libzmq ends the process when descriptors run out, so as many as allowed are asked for.
-func raiseOpenFileLimit() {
+func raiseOpenFileLimit() throws(ExitFailure) {
+    let needed: rlim_t = 256
     var limit = rlimit()
     guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return }
     limit.rlim_cur = limit.rlim_max
     setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+    guard limit.rlim_max >= needed else {
+        throw ExitFailure(
+            .usage,
+            "this process may have \(limit.rlim_max) open files and needs \(needed), and more for "
+                + "many workers; raise the limit (ulimit -n)")
+    }
 }

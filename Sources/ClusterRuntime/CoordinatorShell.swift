@@ -16,6 +16,8 @@ final class CoordinatorShell {
     static let tickMilliseconds = 100
     /// Twice a second: whoever asks why learns it within two.
     private static let ticksPerStatus = 5
+    private static let noticedAbsence = Duration.seconds(1)
+    private static let ticksOfGraceMax = 20
     /// Of the largest message of a worker, a report, and of a request for a piece of a checkpoint.
     private static let (messageBytesMax, requestBytesMax) = (1 << 20, 1 << 10)
 
@@ -47,6 +49,8 @@ final class CoordinatorShell {
     private let stepCount: UInt64
     private var routes: WorkerRoutes
     private var strangers = StrangerCount()
+    /// For which broken connections say nothing.
+    private var ticksOfGrace = 0
     private let clock = ContinuousClock()
     private let start: ContinuousClock.Instant
     let endpoint: RunDirectory.Endpoint
@@ -117,6 +121,7 @@ final class CoordinatorShell {
             poll(
                 [control, data], mailbox.wakeUp, connectionsOf: control,
                 timeoutMilliseconds: Int(wait / .milliseconds(1)) + 1)
+            noteAbsence(late: clock.now - nextTick)
             // What these have said before they ended is heard first.
             let broken = takeBroken()
             try receiveControl()
@@ -124,9 +129,10 @@ final class CoordinatorShell {
             receiveData()
             for event in mailbox.drain() { try perform(core.handle(event)) }
             guard clock.now >= nextTick else { continue }
-            // After a long pause the ticks do not pile up: a paused coordinator evicts nobody for
-            // its own absence.
-            nextTick = max(nextTick + .milliseconds(Self.tickMilliseconds), clock.now)
+            // After a pause the ticks do not pile up.
+            let tick = Duration.milliseconds(Self.tickMilliseconds)
+            nextTick = clock.now - nextTick > tick ? clock.now + tick : nextTick + tick
+            ticksOfGrace = max(0, ticksOfGrace - 1)
             try perform(core.handle(.tick))
             tickCount += 1
             if tickCount % Self.ticksPerStatus == 1 { try writeStatus() }
@@ -136,9 +142,17 @@ final class CoordinatorShell {
         return outcome ?? (.internalError, "the coordinator ended without a reason")
     }
 
+    /// Who stood still evicts nobody for it: workers have given up their connections, and make new
+    /// ones. Whoever has died meanwhile is found by its silence.
+    private func noteAbsence(late: Duration) {
+        if late > Self.noticedAbsence { ticksOfGrace = Self.ticksOfGraceMax }
+    }
+
     /// Workers whose newest connection has ended; an older one says nothing.
     private func takeBroken() -> [WorkerID] {
-        control.takeEndedConnections().compactMap { connection in
+        let ended = control.takeEndedConnections()
+        guard ticksOfGrace == 0 else { return [] }
+        return ended.compactMap { connection in
             guard let worker = workerOfConnection.removeValue(forKey: connection),
                 connectionOfWorker[worker] == connection
             else { return nil }

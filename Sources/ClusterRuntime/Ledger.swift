@@ -66,7 +66,19 @@ package final class Ledger {
             try database.execute(
                 sql: "ALTER TABLE run ADD COLUMN isPaused INTEGER NOT NULL DEFAULT 0")
         }
+        migrator.registerMigration("4") { database in
+            guard try Int.fetchOne(database, sql: "SELECT count(*) FROM step") == 0 else {
+                throw EarlierRun()
+            }
+        }
         return migrator
+    }
+
+    /// Its state hashes cover other bytes than those of now.
+    private struct EarlierRun: Error, CustomStringConvertible {
+        let description =
+            "the run was begun by an earlier version of Accord, whose state hashes are others; "
+            + "end it with that version, or begin a new one"
     }
 
     private static func failure(

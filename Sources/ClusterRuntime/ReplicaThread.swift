@@ -105,6 +105,10 @@ final class ReplicaThread: Sendable {
             case .none:
                 break
             case .initialState:
+                guard replica.appliedStep == .initial else {
+                    throw MalformedBytes(
+                        field: "state", offset: 0, rule: "it is not that of step 0")
+                }
                 lanes.withReplicaAlone { replica.initialise() }
             case .fetchReduced(let peers):
                 let reduced = try ReducedStep(

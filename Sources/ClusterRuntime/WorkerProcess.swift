@@ -49,7 +49,7 @@ package enum WorkerProcess {
     private static func takePart(_ options: WorkerOptions) throws(ExitFailure) {
         var logger = Logger(label: "worker")
         logger.logLevel = .info
-        raiseOpenFileLimit()
+        try raiseOpenFileLimit()
         configureSingleThreadedBLAS()
         let keys = try options.keysPath.map { path throws(ExitFailure) in
             try KeyFolder(path).workerKeys()

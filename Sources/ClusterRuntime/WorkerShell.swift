@@ -198,8 +198,11 @@ final class WorkerShell {
         hasFailedHandshakes = hasFailedHandshakes || control.refusedHandshakeCount > 0
         guard let (reason, text) = outcome, reason == .clusterUnreachable, hasFailedHandshakes
         else { return }
-        let hint = keys == nil ? "it may want keys" : "its key may be another, or it has none"
-        outcome = (reason, "\(text). Somebody listens there, but the handshake fails: \(hint)")
+        let hint = keys == nil ? "it wants keys" : "its key is another, or it has none"
+        outcome = (
+            reason,
+            "\(text). Somebody listens there, but the handshake fails: it stands still, or \(hint)"
+        )
     }
 
     private func receive() {

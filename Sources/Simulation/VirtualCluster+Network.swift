@@ -129,7 +129,6 @@ extension VirtualCluster {
     }
 
     /// Asks for something large, and gets it in one piece.
-    ///
     func fetch(
         _ resource: Resource, from endpoint: String, for asker: VirtualProcess,
         _ completion: @escaping (FetchOutcome) -> Void

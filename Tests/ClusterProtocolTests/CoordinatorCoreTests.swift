@@ -225,13 +225,29 @@ import Testing
         #expect(fail(1)?.contains("disk full, 30 times in a row") == true)
     }
 
-    /// As after an absence: the storage is well, and a later state will be fetched.
-    @Test func statesThatWorkersHaveGivenUpDoNotEndTheRun() {
-        var core = Self.running([1])
-        let directives = (0..<100).flatMap { core.handle(.snapshotGone(step: Step($0 + 1))) }
+    /// As after an absence: the storage is well. The newest is asked for, then the first, which is
+    /// kept, and then what has come since.
+    @Test func statesThatAWorkerHasGivenUpAreNoFailures() {
+        var log = CoordinatorLog()
+        log.generation = Generation(1)
+        log.members = [Self.member(1)]
+        log.committed = Step(100)
+        var core = CoordinatorCore(Self.configuration(), restoring: log)
+        func fetched(_ event: CoordinatorCore.Event) -> [UInt64] {
+            core.handle(event).compactMap {
+                if case .fetchSnapshot(let step, _, _) = $0 { step.number } else { nil }
+            }
+        }
+        func isKept(_ step: UInt64) -> CoordinatorCore.Event {
+            .received(.snapshotReady(step: Step(step), stateHash: [1]), from: WorkerID(1))
+        }
 
-        #expect(Self.stop(directives) == nil)
-        #expect(directives.contains { if case .note = $0 { true } else { false } })
+        #expect(fetched(isKept(90)) == [90])
+        for step in [50, 60, 70, 80] as [UInt64] { #expect(fetched(isKept(step)) == []) }
+        #expect(fetched(.snapshotGone(step: Step(90))) == [50])
+        #expect(fetched(isKept(100)) == [])
+        #expect(fetched(.checkpointPublished(step: Step(50), stateHash: [1])) == [100])
+        for _ in 0..<100 { #expect(fetched(.snapshotGone(step: Step(100))) == []) }
     }
 
     @Test func aConsumedClipThatCannotBeReadAgainEndsTheRun() {

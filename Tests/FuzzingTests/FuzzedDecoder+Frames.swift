@@ -191,7 +191,7 @@ extension FuzzedDecoder {
                         accumulator: IntVector(count: sumCount),
                         result: IntVector(count: sumCount)),
                     tensorCount: 1, attempt: 1)
-                _ = exchange.contribute(Array(0..<chunks.chunkCount))
+                exchange.contribute(0..<chunks.chunkCount)
                 var reader = ByteReader(bytes)
                 while reader.remainingBytes > 0 {
                     let phase = ExchangeFrame.Phase(

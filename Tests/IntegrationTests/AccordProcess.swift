@@ -21,7 +21,11 @@ final class AccordProcess: Sendable {
     let identifier: Int32
 
     /// Starts `accord` with the given arguments; its output goes to files in `directory`.
-    init(_ arguments: [String], logsIn directory: URL, strike: StrikePoint? = nil) throws {
+    /// - Parameter limit: an option of prlimit(1), such as --nofile=100.
+    init(
+        _ arguments: [String], logsIn directory: URL, strike: StrikePoint? = nil,
+        limit: String? = nil
+    ) throws {
         self.arguments = arguments
         let name = "\(arguments.first ?? "accord")-\(UUID().uuidString)"
         outputPath = directory.appending(path: "\(name).out")
@@ -29,8 +33,8 @@ final class AccordProcess: Sendable {
         try Data().write(to: outputPath)
         try Data().write(to: errorPath)
         let process = Process()
-        process.executableURL = Self.executable
-        process.arguments = arguments
+        process.executableURL = limit == nil ? Self.executable : URL(filePath: "/usr/bin/prlimit")
+        process.arguments = (limit.map { [$0, Self.executable.path] } ?? []) + arguments
         if let strike { process.environment = strike.environment }
         process.standardInput = FileHandle.nullDevice
         process.standardOutput = try FileHandle(forWritingTo: outputPath)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
+import Primitives
 import Testing
 
 /// What is wrong with the input is named, with the rule and the next step; the code is documented.
@@ -29,6 +30,25 @@ import Testing
         for part in parts {
             #expect(
                 outcome.errors.contains(part), "\(outcome.errors)", sourceLocation: sourceLocation)
+        }
+    }
+
+    @Test func tooFewOpenFilesAreToldAtOnce() throws {
+        let workplace = try Workplace.shared.get()
+        for command in [
+            ["worker", "--coordinator", "tcp://127.0.0.1:7077"],
+            [
+                "coordinator", "--config", workplace.configuration.path, "--run",
+                workplace.newRun().path,
+            ],
+        ] {
+            let outcome = try AccordProcess(
+                command, logsIn: workplace.directory, limit: "--nofile=100"
+            ).wait()
+
+            #expect(outcome.exitCode == ExitReason.usage.rawValue)
+            #expect(outcome.errors.contains("may have 100 open files and needs 256"))
+            #expect(outcome.errors.contains("ulimit -n"))
         }
     }
 

@@ -111,6 +111,13 @@ final class Cluster {
         strikes.append(step)
     }
 
+    func freezeCoordinator(seconds: Int) throws {
+        strikes.append(try status().step)
+        try coordinator.freeze()
+        _ = poll(nil, 0, CInt(1000 * seconds))
+        coordinator.signal(SIGCONT)
+    }
+
     func restartCoordinator(workerCount: Int, strike: StrikePoint? = nil) throws {
         coordinator = try AccordProcess(
             command + ["--workers", "\(workerCount)"], logsIn: workplace.directory,

@@ -29,17 +29,20 @@ final class FaultyProxy: Sendable {
     private let listener: CInt
     private let target: UInt16
     private let faults: Faults
+    private let seed: UInt64
     private let state = Mutex(Counts())
 
     var counts: Counts { state.withLock { $0 } }
 
     /// - Parameter endpoint: of loopback, to which all is passed on.
-    init(to endpoint: String, _ faults: Faults) throws {
+    /// - Parameter seed: of what is drawn; every proxy has another.
+    init(to endpoint: String, _ faults: Faults, seed: UInt64) throws {
         guard let port = endpoint.split(separator: ":").last.flatMap({ UInt16($0) }) else {
             throw POSIXError(.EINVAL)
         }
         target = port
         self.faults = faults
+        self.seed = seed
         let listener = socket(AF_INET, CInt(SOCK_STREAM.rawValue), 0)
         var address = Self.loopback(port: 0)
         var size = socklen_t(MemoryLayout<sockaddr_in>.size)
@@ -91,7 +94,7 @@ final class FaultyProxy: Sendable {
         guard status == 0 else { return }
         var mischief = Mischief(
             faults,
-            SeededGenerator(seed: UInt64(target), purpose: .testing, [UInt64(number)]))
+            SeededGenerator(seed: seed, purpose: .testing, [UInt64(number)]))
         var files = [client, server].map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
         while poll(&files, 2, -1) > 0 {
             for (source, sink) in [(0, 1), (1, 0)] where files[source].revents != 0 {

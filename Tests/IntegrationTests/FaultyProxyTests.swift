@@ -14,7 +14,9 @@ import Testing
         _ cluster: Cluster, _ faults: FaultyProxy.Faults, options: [[String]]
     ) throws -> [FaultyProxy.Counts] {
         let endpoint = try cluster.waitForEndpoint()
-        let proxies = try options.map { _ in try FaultyProxy(to: endpoint, faults) }
+        let proxies = try options.indices.map {
+            try FaultyProxy(to: endpoint, faults, seed: 1 + UInt64($0))
+        }
         defer { for proxy in proxies { proxy.stop() } }
         for (proxy, own) in zip(proxies, options) {
             try cluster.addWorker(options: own, at: proxy.endpoint)

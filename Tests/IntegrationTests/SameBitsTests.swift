@@ -95,6 +95,18 @@ import Testing
         #expect(Cluster.endsOfReturned.contains(outcome.exitCode), "\(outcome.errors)")
     }
 
+    /// Longer than workers wait for a sign of life: all of them have made new connections when it
+    /// wakes, and it takes none of them for dead.
+    @Test func aCoordinatorFrozenForSeconds() throws {
+        let cluster = try Cluster(Workplace.shared.get(), workerCount: 3)
+        try cluster.addWorkers(3)
+
+        try cluster.strikeAtRandom(63) { try $0.freezeCoordinator(seconds: 8) }
+
+        try expectReference(cluster, strikeCount: 1)
+        #expect(!cluster.coordinator.errors.contains("evicted"), "\(cluster.coordinator.errors)")
+    }
+
     /// As by a batch system. It goes in order, and nobody takes it for dead.
     @Test func aWorkerThatIsAskedToEndFinishesItsStep() throws {
         let cluster = try Cluster(Workplace.shared.get(), workerCount: 3)

@@ -60,7 +60,7 @@ import Testing
                 == [ExitReason.rejected, .clusterUnreachable, .clusterUnreachable].map(\.rawValue))
         #expect(outcomes[0].errors.contains("does not know the key of this worker"))
         #expect(outcomes[1].errors.contains("the handshake fails"))
-        #expect(outcomes[2].errors.contains("it may want keys"))
+        #expect(outcomes[2].errors.contains("it wants keys"))
         try cluster.wait("the count") { ($0.live?.cluster.refusedHandshakeCount ?? 0) >= 3 }
 
         let status = try cluster.finish()

@@ -31,6 +31,7 @@ import Testing
     @Test(arguments: [
         Series(call: .fdatasync, stride: 1, deathsMin: 10),
         Series(call: .pwrite64, stride: 5, deathsMin: 10),
+        Series(call: .fsync, stride: 1, deathsMin: 3),
         Series(call: .rename, stride: 1, deathsMin: 3),
     ])
     func theCoordinatorDiesAtEachOfItsWrites(_ series: Series) throws {

@@ -36,7 +36,7 @@ import Testing
         let (hasGivenUp, count) = try connect(to: RudeListener(answer: []))
 
         #expect(!hasGivenUp)
-        #expect(count == 8)
+        #expect(count >= 8)
     }
 }
 

@@ -132,6 +132,8 @@ import Testing
     }
 
     /// The keys of the bank as more keys of the lane, in the order in which they lie in the bank.
+    /// The gradient is a sum over the lane's keys and one over the bank's, hence the tolerance of
+    /// some roundings.
     @Test(arguments: cases)
     func aBankIsTheSameAsItsKeysBesideThoseOfTheLane(_ example: Case) {
         let setup = Setup(example)
@@ -145,6 +147,9 @@ import Testing
             example, setup, keys: setup.keys, keyClips: example.clips, bank: setup.bank)
 
         #expect(found.loss == expected.loss)
-        #expect(found.gradient == expected.gradient)
+        let largest = expected.gradient.map(abs).max() ?? 0
+        for (one, other) in zip(found.gradient, expected.gradient) {
+            #expect(abs(one - other) <= 1e-6 * largest)
+        }
     }
 }

@@ -32,6 +32,7 @@ struct TinyRun {
         configuration.model.patchSize = 4
         configuration.model.projectionWidth = 5
         configuration.memoryBank.capacity = 10
+        configuration.memoryBank.warmUpSteps = 0
         configuration.memoryBank.encoderMomentum = 0.9
         configuration.optimizer.warmUpSteps = 2
         configuration.optimizer.learningRate = 0.01

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
+import ClusterProtocol
 import Primitives
 
 /// Nothing grows beyond what the protocol promises.
 struct BoundsChecker {
-    /// One for a plan, the next checkpoint while the last one is fetched, and what is offered.
-    private static let snapshotCountMax = 4
     /// The one in flight, the next step's, and a second attempt.
     private static let exchangeCountMax = 3
 
     func onSnapshots(_ count: Int, _ worker: String) -> String? {
-        count <= Self.snapshotCountMax
+        count <= SnapshotShelf.countMax
             ? nil : "\(worker) keeps \(count) snapshots, each as large as the state"
     }
 

@@ -94,10 +94,6 @@ extension RunConfiguration {
             return "memoryBank.views names \(odd), which no term of objectives.alignmentTerms "
                 + "compares with; use \(known.map(\.description).joined(separator: ", "))"
         }
-        if memoryBank.warmUpSteps > 0, memoryBank.capacity == 0 {
-            return "memoryBank.warmUpSteps is \(memoryBank.warmUpSteps), but memoryBank.capacity "
-                + "is 0"
-        }
         if memoryBank.laterStep == 0, memoryBank.laterCapacity != 0 {
             return "memoryBank.laterCapacity is \(memoryBank.laterCapacity), but "
                 + "memoryBank.laterStep is 0, which is never"

@@ -51,11 +51,11 @@ package struct RunConfiguration: Sendable, Equatable {
     }
 
     package struct Bank: Sendable, Equatable {
-        package var capacity = 512
+        package var capacity = 256
         package var views = BankSelection.all
         package var keys = KeyMaker.momentum
         package var encoderMomentum: Float = 0.99
-        package var warmUpSteps = 0
+        package var warmUpSteps = 100
         package var candidates = CandidateScope.lane
         package var laterCapacity = 0
         /// 0: never.

@@ -41,9 +41,6 @@ import Testing
             "memoryBank:\n  views: videoText\n", "memoryBank.views names videoText",
             "use text, video"),
         Refusal(
-            "memoryBank:\n  warmUpSteps: 3\n  capacity: 0\n", "memoryBank.warmUpSteps is 3",
-            "memoryBank.capacity is 0"),
-        Refusal(
             "memoryBank:\n  laterCapacity: 3\n", "memoryBank.laterCapacity is 3",
             "memoryBank.laterStep is 0, which is never"),
         Refusal(
