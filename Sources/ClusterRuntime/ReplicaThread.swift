@@ -27,6 +27,8 @@ final class ReplicaThread: Sendable {
     private let tasks = Mailbox<Task>()
     private let isCancelled = Atomic(false)
     private let thread = Mutex<NamedThread?>(nil)
+    /// Makes the checksums of the last snapshot.
+    private let sealing = Mutex<NamedThread?>(nil)
 
     init(
         replica: Replica, lanes: LaneThreads, shared: WorkerShared, context: MessagingContext,
@@ -63,7 +65,9 @@ final class ReplicaThread: Sendable {
                 case .apply(let step, let computesHash): apply(step, computesHash)
                 case .catchUp(let kind, let step): catchUp(kind, step)
                 case .retainSnapshot(let step): retainSnapshot(step)
-                case .stop: return
+                case .stop:
+                    sealing.withLock { $0 }?.join()
+                    return
                 }
             }
         }
@@ -92,10 +96,16 @@ final class ReplicaThread: Sendable {
     private func retainSnapshot(_ step: Step) {
         // Lanes only read meanwhile, and nothing is applied before this task has ended.
         guard replica.appliedStep == step else { return }
-        let snapshot = replica.snapshot()
-        shared.keep(snapshot: snapshot.bytes, of: step)
-        shared.events.post(
-            .snapshotRetained(step: step, stateHash: snapshot.stateHash.bytes))
+        // One at a time, for each is as large as the state.
+        sealing.withLock { $0 }?.join()
+        let copy = replica.copyState()
+        let thread = NamedThread("snapshot") { [shared] in
+            let snapshot = copy.seal()
+            shared.keep(snapshot: snapshot.bytes, of: step)
+            shared.events.post(
+                .snapshotRetained(step: step, stateHash: snapshot.stateHash.bytes))
+        }
+        sealing.withLock { $0 = thread }
     }
 
     private func catchUp(_ kind: CatchUp, _ step: Step) {

@@ -20,6 +20,12 @@ package struct Digest: Hashable, Sendable, CustomStringConvertible {
         self = hasher.finish()
     }
 
+    package init(of content: UnsafeRawBufferPointer) {
+        var hasher = Hasher256()
+        hasher.update(content)
+        self = hasher.finish()
+    }
+
     fileprivate init(_ digest: SHA256.Digest) { bytes = Array(digest) }
 
     /// Sixty-four hexadecimal digits.

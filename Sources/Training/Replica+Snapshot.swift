@@ -55,41 +55,37 @@ extension Replica {
     package func stateHash() -> Digest {
         let sections = sections
         let digests = ParallelPieces(threadCount: threadCount).map(sections.count) { index in
-            withPayload(of: sections[index], Self.digest)
+            withPayload(of: sections[index], Digest.init(of:))
         }
         return stateHash(digests)
     }
 
-    /// - Parameter digests: of the sections, in order.
     private func stateHash(_ digests: [Digest]) -> Digest {
-        var writer = ByteWriter()
-        for (section, digest) in zip(sections, digests) {
-            writer.write(section.name)
-            writer.write(block: digest.bytes)
-        }
-        return writer.bytes.withUnsafeBytes(Self.digest)
+        SnapshotCopy.stateHash(sections.map(\.name), digests)
     }
 
-    package func snapshot() -> (bytes: [UInt8], stateHash: Digest) {
+    /// A copy of the state, without checksums; takes no longer than to copy it.
+    package func copyState() -> SnapshotCopy {
         var writer = ByteWriter(reservingBytes: 5 * elementCount * 4 + 65536)
-        var digests: [Digest] = []
+        var parts: [SnapshotCopy.Section] = []
         writer.write(Self.magic)
         writer.write(Self.formatVersion)
         writer.write(UInt32(sections.count))
         for section in sections {
             withPayload(of: section) { payload in
-                let digest = Self.digest(of: payload)
-                digests.append(digest)
                 writer.write(section.name)
                 writer.write(UInt64(payload.count))
-                writer.write(block: digest.bytes)
+                writer.write(block: [UInt8](repeating: 0, count: Digest.byteCount))
+                let start = writer.bytes.count
                 writer.write(raw: payload)
+                parts.append(
+                    .init(name: section.name, payload: start..<start + payload.count))
             }
         }
-        return (writer.bytes, stateHash(digests))
+        return SnapshotCopy(bytes: writer.bytes, sections: parts)
     }
 
-    package func encodeSnapshot() -> [UInt8] { snapshot().bytes }
+    package func encodeSnapshot() -> [UInt8] { copyState().seal().bytes }
 
     /// Replaces the whole state; throws before anything has changed if the bytes are damaged or
     /// belong to another model.
@@ -151,12 +147,6 @@ extension Replica {
         return writer.bytes.withUnsafeBytes(body)
     }
 
-    private static func digest(of payload: UnsafeRawBufferPointer) -> Digest {
-        var hasher = Hasher256()
-        hasher.update(payload)
-        return hasher.finish()
-    }
-
     // MARK: - Reading
 
     private typealias Payloads = [Section: ArraySlice<UInt8>]
@@ -186,7 +176,7 @@ extension Replica {
             let byteCount = try reader.read(UInt64.self, section.name)
             let checksum = Digest(try reader.readBlock(section.name))
             let payload = try reader.readRaw(Int(clamping: byteCount), section.name)
-            let found = payload.withUnsafeBytes(Self.digest)
+            let found = payload.withUnsafeBytes(Digest.init(of:))
             guard name == section.name, found == checksum else {
                 throw MalformedBytes(
                     field: section.name, offset: payload.startIndex,
