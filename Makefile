@@ -102,7 +102,7 @@ fuzz: setup ## Fuzz DECODER (default: all of them, in turn) for SECONDS each wit
 	    mkdir -p build/fuzz/$$decoder
 	    echo "== $$decoder for $(SECONDS) s"
 	    DECODER=$$decoder $$program build/fuzz/$$decoder Tests/FuzzingTests/Corpus/$$decoder \
-	        -max_total_time=$(SECONDS) -max_len=8192 -timeout=10 -rss_limit_mb=2048 \
+	        -max_total_time=$(SECONDS) -max_len=8192 -timeout=60 -rss_limit_mb=2048 \
 	        -print_final_stats=1 -artifact_prefix=build/fuzz/$$decoder-
 	done
 
