@@ -5,8 +5,6 @@ import Primitives
 package struct SnapshotShelf: Sendable {
     /// The state at which a plan begins, and that of the step after it.
     private static let newestCount = 2
-    /// Besides the newest: the first one, the one on its way, and the one that is offered.
-    package static let countMax = newestCount + 3
 
     private var snapshots: [Step: [UInt8]] = [:]
     /// What joiners are told of stays until they do not need it any more.

@@ -150,15 +150,14 @@ final class CoordinatorShell {
 
     /// Workers whose newest connection has ended; an older one says nothing.
     private func takeBroken() -> [WorkerID] {
-        let ended = control.takeEndedConnections()
-        guard ticksOfGrace == 0 else { return [] }
-        return ended.compactMap { connection in
+        let broken = control.takeEndedConnections().compactMap { connection -> WorkerID? in
             guard let worker = workerOfConnection.removeValue(forKey: connection),
                 connectionOfWorker[worker] == connection
             else { return nil }
             connectionOfWorker[worker] = nil
             return worker
         }
+        return ticksOfGrace == 0 ? broken : []
     }
 
     private func receiveControl() throws(ExitFailure) {

@@ -26,7 +26,7 @@ import Testing
     }
 
     /// No more than it keeps are on their way, and what may be lost is said again.
-    @Test func afterAnAbsenceTheyFollowTheLedger() {
+    @Test func afterAnAbsenceTheyFollowTheLedger() throws {
         var reports = UnacknowledgedReports()
         var sent: [UInt64] = []
         for step in 1...300 as ClosedRange<UInt64> {
@@ -38,7 +38,7 @@ import Testing
         while let newest = sent.last, newest < 300 {
             let committed = newest - 10
             let next = Self.numbers(reports.acknowledge(through: Step(committed)))
-            #expect(next == Array(newest + 1...min(committed + 64, 300)))
+            try #require(next == Array(newest + 1...min(committed + 64, 300)))
             #expect(Self.numbers(reports.again()) == Array(committed + 1...next[next.count - 1]))
             // A late acknowledgement of less changes nothing.
             #expect(Self.numbers(reports.acknowledge(through: Step(committed - 1))) == [])

@@ -51,18 +51,9 @@ private final class RudeListener: Sendable {
     }
 
     init(answer: [UInt8]) throws {
-        let listener = socket(AF_INET, CInt(SOCK_STREAM.rawValue), 0)
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
-        var size = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let status = withUnsafeMutablePointer(to: &address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                bind(listener, $0, size) + listen(listener, 4) + getsockname(listener, $0, &size)
-            }
-        }
-        try #require(status == 0)
-        endpoint = "tcp://127.0.0.1:\(UInt16(bigEndian: address.sin_port))"
+        let listening = try LoopbackListener()
+        let listener = listening.descriptor
+        endpoint = listening.endpoint
         self.listener = listener
         _ = NamedThread("rude") { [count] in
             defer { close(listener) }

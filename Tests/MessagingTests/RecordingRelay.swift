@@ -19,16 +19,9 @@ final class RecordingRelay: Sendable {
     }
 
     init(to target: String) throws {
-        let listener = socket(AF_INET, CInt(SOCK_STREAM.rawValue), 0)
-        var address = Self.loopback(port: 0)
-        var size = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let status = withUnsafeMutablePointer(to: &address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                bind(listener, $0, size) + listen(listener, 4) + getsockname(listener, $0, &size)
-            }
-        }
-        try #require(status == 0)
-        endpoint = "tcp://127.0.0.1:\(UInt16(bigEndian: address.sin_port))"
+        let listening = try LoopbackListener()
+        let listener = listening.descriptor
+        endpoint = listening.endpoint
         let port = try #require(target.split(separator: ":").last.flatMap { UInt16($0) })
         let (recorded, stop) = (SharedRecording(), stop)
         self.recorded = recorded
@@ -45,14 +38,6 @@ final class RecordingRelay: Sendable {
 
     var recording: [UInt8] { recorded.all }
 
-    private static func loopback(port: UInt16) -> sockaddr_in {
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_port = port.bigEndian
-        address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
-        return address
-    }
-
     /// One connection.
     private static func pass(
         _ listener: CInt, _ port: UInt16, _ recorded: SharedRecording, _ stop: Mailbox<Bool>
@@ -66,7 +51,7 @@ final class RecordingRelay: Sendable {
             close(peer)
             close(target)
         }
-        var address = loopback(port: port)
+        var address = LoopbackListener.address(port: port)
         let status = withUnsafePointer(to: &address) {
             $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
                 connect(target, $0, socklen_t(MemoryLayout<sockaddr_in>.size))

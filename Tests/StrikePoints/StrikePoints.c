@@ -32,50 +32,23 @@ static void strike_if(const char *call, long number, const char *moment) {
     if (strcmp(moment, point.moment) == 0) kill(getpid(), SIGKILL);
 }
 
-#define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
-#define NEXT(calls) (atomic_fetch_add(&calls, 1) + 1)
+// Defines a function anew: it counts its calls, and goes on to the real one.
+#define STRIKE_POINT(result, name, parameters, arguments)                             \
+    result name parameters {                                                          \
+        static atomic_long calls;                                                     \
+        long number = atomic_fetch_add(&calls, 1) + 1;                                \
+        strike_if(#name, number, "before");                                           \
+        result value = ((__typeof__(&name))dlsym(RTLD_NEXT, #name))arguments;         \
+        strike_if(#name, number, "after");                                            \
+        return value;                                                                 \
+    }
 
-int fdatasync(int file) {
-    static atomic_long calls;
-    long number = NEXT(calls);
-    strike_if("fdatasync", number, "before");
-    int result = REAL(fdatasync)(file);
-    strike_if("fdatasync", number, "after");
-    return result;
-}
-
-int fsync(int file) {
-    static atomic_long calls;
-    long number = NEXT(calls);
-    strike_if("fsync", number, "before");
-    int result = REAL(fsync)(file);
-    strike_if("fsync", number, "after");
-    return result;
-}
-
-ssize_t pwrite64(int file, const void *bytes, size_t count, off64_t offset) {
-    static atomic_long calls;
-    long number = NEXT(calls);
-    strike_if("pwrite64", number, "before");
-    ssize_t result = REAL(pwrite64)(file, bytes, count, offset);
-    strike_if("pwrite64", number, "after");
-    return result;
-}
-
-int rename(const char *from, const char *to) {
-    static atomic_long calls;
-    long number = NEXT(calls);
-    strike_if("rename", number, "before");
-    int result = REAL(rename)(from, to);
-    strike_if("rename", number, "after");
-    return result;
-}
-
-ssize_t send(int socket, const void *bytes, size_t count, int flags) {
-    static atomic_long calls;
-    long number = NEXT(calls);
-    strike_if("send", number, "before");
-    ssize_t result = REAL(send)(socket, bytes, count, flags);
-    strike_if("send", number, "after");
-    return result;
-}
+STRIKE_POINT(int, fdatasync, (int file), (file))
+STRIKE_POINT(int, fsync, (int file), (file))
+STRIKE_POINT(int, rename, (const char *from, const char *to), (from, to))
+STRIKE_POINT(
+    ssize_t, pwrite64, (int file, const void *bytes, size_t count, off64_t offset),
+    (file, bytes, count, offset))
+STRIKE_POINT(
+    ssize_t, send, (int socket, const void *bytes, size_t count, int flags),
+    (socket, bytes, count, flags))

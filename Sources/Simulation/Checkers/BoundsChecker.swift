@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-import ClusterProtocol
 import Primitives
 
 /// Nothing grows beyond what the protocol promises.
 struct BoundsChecker {
+    /// One for a plan and the one after it, the first since the last checkpoint, the one that is
+    /// fetched, and what is offered.
+    private static let snapshotCountMax = 5
     /// The one in flight, the next step's, and a second attempt.
     private static let exchangeCountMax = 3
 
     func onSnapshots(_ count: Int, _ worker: String) -> String? {
-        count <= SnapshotShelf.countMax
+        count <= Self.snapshotCountMax
             ? nil : "\(worker) keeps \(count) snapshots, each as large as the state"
     }
 
