@@ -10,7 +10,8 @@ import Tensors
 /// ```
 /// Keys come in pieces that stay in the cache from their scores to their share of the mean, so a
 /// large bank is read from memory once, and nothing of rows x columns is kept. A piece may raise
-/// the maximum; what was gathered before then shrinks.
+/// the maximum; what was gathered before then shrinks. Pieces are cut by column, whatever block a
+/// key is in, so the bits do not depend on how the keys came.
 /// - Source: Milakov and Gimelshein 2018, arXiv:1805.02867; Dao et al. 2022, arXiv:2205.14135.
 struct CandidateSoftmax {
     /// Keys at a time: 1 MiB of 256 elements each.
@@ -39,13 +40,11 @@ struct CandidateSoftmax {
         defer { arena.rewind(to: mark) }
         rows = Self.stack(queries, candidates.teachers?.vectors, arena)
         let scores = arena.allocate([rowCount, Self.pieceRows])
-        var first = 0
-        for block in candidates.blocks {
-            for start in stride(from: 0, to: block.keys.rowCount, by: Self.pieceRows) {
-                let range = start..<min(start + Self.pieceRows, block.keys.rowCount)
-                add(block, range, firstColumn: first + start, scores)
-            }
-            first += block.keys.rowCount
+        let seam = arena.allocate([Self.pieceRows, queries.columnCount])
+        let count = candidates.count
+        for start in stride(from: 0, to: count, by: Self.pieceRows) {
+            let columns = start..<min(start + Self.pieceRows, count)
+            add(candidates.columns(columns, seam), firstColumn: start, scores)
         }
     }
 
@@ -58,27 +57,26 @@ struct CandidateSoftmax {
         return stacked
     }
 
-    /// - Parameter range: keys of the block.
     /// - Parameter memory: for the scores, [R, pieceRows].
     private mutating func add(
-        _ block: ContrastiveCandidates.Block, _ range: Range<Int>, firstColumn: Int,
-        _ memory: Tensor
+        _ piece: ContrastiveCandidates.Block, firstColumn: Int, _ memory: Tensor
     ) {
-        let keys = Matrix(block.keys.rows(range))
-        let scores = Tensor(data: memory.data, shape: [rows.rowCount, range.count])
+        let keys = Matrix(piece.keys)
+        let count = piece.keys.rowCount
+        let scores = Tensor(data: memory.data, shape: [rows.rowCount, count])
         multiply(
             .plain(Matrix(rows)), .transposed(keys), into: Matrix(scores),
             scale: 1 / candidates.temperature)
-        let marks = excludedColumns(block.labels, range, firstColumn: firstColumn)
+        let marks = excludedColumns(piece.labels, firstColumn: firstColumn)
         for row in 0..<rows.rowCount {
             let query = row % targetScores.count
-            let place = scores.data + row * range.count
+            let place = scores.data + row * count
             let target = Int(candidates.targets[query]) - firstColumn
-            if row == query, (0..<range.count).contains(target) {
+            if row == query, (0..<count).contains(target) {
                 targetScores[query] = place[target]
             }
             for column in marks[query] { place[column] = -.greatestFiniteMagnitude }
-            let shrinkage = accord_softmax_piece(place, range.count, &sums[row])
+            let shrinkage = accord_softmax_piece(place, count, &sums[row])
             for column in marks[query] { place[column] = 0 }
             guard let means, shrinkage != 1 else { continue }
             accord_scale(means.data + row * means.columnCount, shrinkage, means.columnCount)
@@ -88,16 +86,11 @@ struct CandidateSoftmax {
     }
 
     /// Of each query, columns of the piece that do not count. Few: a clip has few keys.
-    private func excludedColumns(
-        _ labels: ArraySlice<Int32>, _ range: Range<Int>, firstColumn: Int
-    ) -> [[Int]] {
+    private func excludedColumns(_ labels: ArraySlice<Int32>, firstColumn: Int) -> [[Int]] {
         var found: [Int32: [Int]] = [:]
         labels.withUnsafeBufferPointer { labels in
             for label in Set(candidates.labels) {
-                var columns: [Int] = []
-                for column in range where labels[column] == label {
-                    columns.append(column - range.lowerBound)
-                }
+                let columns = labels.indices.filter { labels[$0] == label }
                 if !columns.isEmpty { found[label] = columns }
             }
         }
@@ -107,7 +100,7 @@ struct CandidateSoftmax {
             switch candidates.denominator {
             case .positiveAndNegatives: columns.removeAll { $0 == target }
             case .negatives:
-                if (0..<range.count).contains(target), !columns.contains(target) {
+                if (0..<labels.count).contains(target), !columns.contains(target) {
                     columns.append(target)
                 }
             }

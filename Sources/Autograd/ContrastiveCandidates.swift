@@ -18,6 +18,13 @@ package struct ContrastiveCandidates {
             self.keys = keys
             self.labels = labels
         }
+
+        func rows(_ range: Range<Int>) -> Block {
+            let first = labels.startIndex
+            return Block(
+                keys: keys.rows(range),
+                labels: labels[first + range.lowerBound..<first + range.upperBound])
+        }
     }
 
     /// Which scores are in the denominator.
@@ -77,6 +84,28 @@ package struct ContrastiveCandidates {
             first += count
         }
         preconditionFailure("column \(column) of \(count)")
+    }
+
+    /// Some columns as one block: a part of a block, or copied together where blocks meet.
+    /// - Parameter seam: for the copies, at least as many rows as there are columns.
+    func columns(_ columns: Range<Int>, _ seam: Tensor) -> Block {
+        var parts: [Block] = []
+        var first = 0
+        for block in blocks {
+            let range = columns.clamped(to: first..<first + block.keys.rowCount)
+            if !range.isEmpty {
+                parts.append(block.rows(range.lowerBound - first..<range.upperBound - first))
+            }
+            first += block.keys.rowCount
+        }
+        if parts.count == 1 { return parts[0] }
+        let joined = seam.rows(0..<columns.count)
+        var copied = 0
+        for part in parts {
+            (joined.data + copied).update(from: part.keys.data, count: part.keys.count)
+            copied += part.keys.count
+        }
+        return Block(keys: joined, labels: ArraySlice(parts.flatMap(\.labels)))
     }
 
     func check(rows: Int, width: Int) {
