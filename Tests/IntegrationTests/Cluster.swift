@@ -204,7 +204,10 @@ final class Cluster {
     struct Endpoint: Decodable { let control: String }
 
     struct Live: Decodable {
-        struct Counts: Decodable { let refusedHandshakeCount: Int }
+        struct Counts: Decodable {
+            let refusedHandshakeCount: Int
+            let evictionCount: Int
+        }
         let cluster: Counts
     }
 

@@ -3,7 +3,8 @@ import Foundation
 import Primitives
 import Synchronization
 
-/// A TCP relay that mistreats what passes, and counts it.
+/// A TCP relay that mistreats what passes, and counts it. A line that is cut in one direction loses
+/// nothing: what was sent arrives when it is mended, as TCP sends it again.
 ///
 /// Every connection has a thread of its own, which ends with the connection.
 final class FaultyProxy: Sendable {
@@ -17,8 +18,12 @@ final class FaultyProxy: Sendable {
         var flipEveryBytes: Int?
     }
 
+    enum Direction: CaseIterable, Sendable { case toTarget, fromTarget }
+
     struct Counts: Sendable {
         var connections = 0
+        /// That had to wait for a cut line.
+        var heldBytes = 0
         var delays = 0
         var throttledPieces = 0
         var resets = 0
@@ -31,8 +36,14 @@ final class FaultyProxy: Sendable {
     private let faults: Faults
     private let seed: UInt64
     private let state = Mutex(Counts())
+    private let cutDirection = Mutex<Direction?>(nil)
 
     var counts: Counts { state.withLock { $0 } }
+
+    /// From now on nothing passes in this direction, also of new connections.
+    func cut(_ direction: Direction) { cutDirection.withLock { $0 = direction } }
+
+    func mend() { cutDirection.withLock { $0 = nil } }
 
     /// - Parameter endpoint: of loopback, to which all is passed on.
     /// - Parameter seed: of what is drawn; every proxy has another.
@@ -95,27 +106,65 @@ final class FaultyProxy: Sendable {
         var mischief = Mischief(
             faults,
             SeededGenerator(seed: seed, purpose: .testing, [UInt64(number)]))
-        var files = [client, server].map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
-        while poll(&files, 2, -1) > 0 {
-            for (source, sink) in [(0, 1), (1, 0)] where files[source].revents != 0 {
-                guard pass(files[source].fd, files[sink].fd, &mischief) else { return }
+        var passages = [
+            Passage(direction: .toTarget, source: client, sink: server),
+            Passage(direction: .fromTarget, source: server, sink: client),
+        ]
+        var files = passages.map { pollfd(fd: $0.source, events: Int16(POLLIN), revents: 0) }
+        while poll(&files, 2, Self.millisecondsToLookForMends) >= 0 {
+            for index in passages.indices {
+                guard pass(&passages[index], isReady: files[index].revents != 0, &mischief)
+                else { return waitUntilMended() }
             }
         }
     }
 
+    private static let millisecondsToLookForMends: CInt = 10
+
+    /// The other side hears of the end only then.
+    private func waitUntilMended() {
+        while cutDirection.withLock({ $0 != nil }) {
+            _ = poll(nil, 0, Self.millisecondsToLookForMends)
+        }
+    }
+
+    private struct Passage {
+        let direction: Direction
+        let source: CInt
+        let sink: CInt
+        var held: [UInt8] = []
+    }
+
     /// - Returns: false when the connection has ended.
-    private func pass(_ source: CInt, _ sink: CInt, _ mischief: inout Mischief) -> Bool {
+    private func pass(
+        _ passage: inout Passage, isReady: Bool, _ mischief: inout Mischief
+    ) -> Bool {
+        var piece: [UInt8] = []
+        if isReady {
+            guard let received = Self.receive(passage.source) else { return false }
+            piece = received
+            let isReset = state.withLock { mischief.treat(&piece, &$0) }
+            guard !isReset else {
+                for file in [passage.source, passage.sink] { Self.resetWhenClosed(file) }
+                return false
+            }
+            mischief.wait(for: piece.count)
+        }
+        if cutDirection.withLock({ $0 == passage.direction }) {
+            passage.held += piece
+            state.withLock { $0.heldBytes += piece.count }
+            return true
+        }
+        defer { passage.held = [] }
+        return (passage.held + piece).withUnsafeBytes { Self.sendAll($0, to: passage.sink) }
+    }
+
+    private static func receive(_ source: CInt) -> [UInt8]? {
         var piece = [UInt8](repeating: 0, count: 4096)
         let count = recv(source, &piece, piece.count, 0)
-        guard count > 0 else { return false }
+        guard count > 0 else { return nil }
         piece.removeLast(piece.count - count)
-        let isReset = state.withLock { mischief.treat(&piece, &$0) }
-        guard !isReset else {
-            for file in [source, sink] { Self.resetWhenClosed(file) }
-            return false
-        }
-        mischief.wait(for: count)
-        return piece.withUnsafeBytes { Self.sendAll($0, to: sink) }
+        return piece
     }
 
     private static func sendAll(_ bytes: UnsafeRawBufferPointer, to file: CInt) -> Bool {

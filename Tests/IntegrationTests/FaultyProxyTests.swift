@@ -60,4 +60,36 @@ import Testing
         #expect(counts.reduce(0) { $0 + $1.flips } >= 3)
         #expect(counts.reduce(0) { $0 + $1.connections } >= 5)
     }
+
+    /// Whom nobody hears is given up and comes back; who hears nothing goes on with the others.
+    @Test(arguments: FaultyProxy.Direction.allCases)
+    func aLineThatIsCutInOneDirection(_ direction: FaultyProxy.Direction) throws {
+        let cluster = try Cluster(workplace, workerCount: 3)
+        let proxy = try FaultyProxy(to: cluster.waitForEndpoint(), .init(), seed: 1)
+        defer {
+            proxy.mend()
+            proxy.stop()
+        }
+        try cluster.addWorkers(2)
+        try cluster.addWorker(at: proxy.endpoint)
+        try cluster.wait("some steps") { $0.step >= 6 }
+
+        proxy.cut(direction)
+        let start = try cluster.status().step
+        switch direction {
+        case .toTarget:
+            try cluster.wait("the eviction") { ($0.live?.cluster.evictionCount ?? 0) > 0 }
+        case .fromTarget:
+            try cluster.wait("steps meanwhile") { $0.step >= start + 20 }
+        }
+        proxy.mend()
+        let status = try cluster.finish(ends: Cluster.endsOfReturned)
+
+        #expect(start < status.stepCount)
+        #expect(proxy.counts.heldBytes > 0)
+        #expect(status.step == status.stepCount)
+        #expect(status.stateHash == (try SameBitsTests.reference.get()))
+        let verification = try cluster.verification()
+        #expect(verification.exitCode == 0, "\(verification.output)\(verification.errors)")
+    }
 }
