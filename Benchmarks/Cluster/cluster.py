@@ -332,7 +332,7 @@ def joiner(options):
                 before, last = now, step
                 if present > generation:
                     break
-            time.sleep(0.0005)
+            time.sleep(0.002)
         times.append(time.monotonic() - start)
         # The last one is the first with the joiner.
         means.append(statistics.mean(steps[:-1]))

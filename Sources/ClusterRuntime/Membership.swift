@@ -123,7 +123,8 @@ final class Membership {
     }
 
     private func memory(_ key: ExchangeKey) -> any MachineMemory {
-        if plan.members.count == 1 {
+        // Nothing is copied, unless a joiner needs what the next step would overwrite.
+        if plan.members.count == 1 && !shared.keepsResults {
             return LoneMemory(accumulator: own.accumulator, result: own.accumulator)
         }
         if machine.neighbours.isEmpty {
@@ -236,8 +237,9 @@ final class Membership {
             scales: reduced.scales, maxima: reduced.maxima, attempt: reduced.attempt)
         switch decision {
         case .commit, .skip:
-            // Alone, the sums lie in the accumulator, which the next step overwrites.
-            shared.keep(reduced, isServable: plan.members.count > 1)
+            // The next step overwrites the accumulator.
+            shared.keep(
+                reduced, isServable: reduced.sums.pointer != own.accumulator.pointer)
             return .complete(skipped: decision == .skip)
         case .secondAttempt(let scales):
             return .secondAttempt(scales: scales)

@@ -99,7 +99,7 @@ final class ReplicaThread: Sendable {
         // One at a time, for each is as large as the state.
         sealing.withLock { $0 }?.join()
         let copy = replica.copyState()
-        let thread = NamedThread("snapshot") { [shared] in
+        let thread = NamedThread("snapshot", .background) { [shared] in
             let snapshot = copy.seal()
             shared.keep(snapshot: snapshot.bytes, of: step)
             shared.events.post(
@@ -138,9 +138,20 @@ final class ReplicaThread: Sendable {
         }
     }
 
+    /// In the background: on one machine the joiner must not take the cores of those that train.
     private func fetch(_ resource: TransferResource, _ peers: [PeerAddress]) throws -> [UInt8] {
-        try TransferClient(context, resource, from: peers.map { $0.source(coordinatorKey) }).fetch {
-            isCancelled.load(ordering: .relaxed)
+        let outcome = Mutex<Result<[UInt8], any Error>?>(nil)
+        let client = TransferClient(
+            context, resource, from: peers.map { $0.source(coordinatorKey) })
+        NamedThread("fetch", .background) { [self] in
+            let found = Result {
+                try client.fetch { isCancelled.load(ordering: .relaxed) }
+            }
+            outcome.withLock { $0 = found }
+        }.join()
+        guard let found = outcome.withLock({ $0 }) else {
+            preconditionFailure("a fetch without an outcome")
         }
+        return try found.get()
     }
 }

@@ -102,6 +102,9 @@ package final class WorkerShared: Sendable {
         }
     }
 
+    /// Whether somebody may ask for the results of coming steps.
+    var keepsResults: Bool { state.withLock { $0.history != nil } }
+
     /// Whether the sums must be copied before the next lanes are computed: those of a lone worker
     /// lie in its accumulator.
     func mustCopy(_ step: Step) -> Bool {

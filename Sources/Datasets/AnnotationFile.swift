@@ -45,7 +45,7 @@ enum AnnotationFile {
         /// An id becomes part of a path, so it must not lead out of the directory.
         func checkIdentity(_ id: String) throws(ExitFailure) {
             guard !id.isEmpty else { throw failure("the id is empty") }
-            guard id.utf8.count <= 200, !id.hasPrefix("."),
+            guard id.utf8.count <= 200, id.unicodeScalars.first != ".",
                 !id.unicodeScalars.contains(where: { $0 == "/" || $0.value < 0x20 })
             else {
                 throw failure(

@@ -6,13 +6,25 @@ import Foundation
 package final class NamedThread: Sendable {
     private let finished = DispatchSemaphore(value: 0)
 
+    package enum Priority: Sendable {
+        case usual
+        /// Beside a usual thread on the same core it gets a tenth of that one's time. Such a thread
+        /// must start no others, which would have its priority.
+        case background
+
+        fileprivate static let backgroundNiceness: CInt = 10
+    }
+
     /// Starts at once.
     /// - Parameter name: at most 15 characters are shown by the system.
-    package init(_ name: String, _ body: @escaping @Sendable () -> Void) {
+    package init(
+        _ name: String, _ priority: Priority = .usual, _ body: @escaping @Sendable () -> Void
+    ) {
         let finished = self.finished
         let thread = Thread {
             // Not by Thread.name: on Linux that reaches the system by chance, or not at all.
             accord_name_thread(name)
+            if priority == .background { accord_make_thread_nice(Priority.backgroundNiceness) }
             body()
             finished.signal()
         }

@@ -45,7 +45,7 @@ package struct TransferSource: Sendable {
 ///
 /// A peer that does not have it, or falls silent, leaves its pieces to the others.
 /// Isolation: blocks; a thread of its own.
-package struct TransferClient {
+package struct TransferClient: Sendable {
     private let context: MessagingContext
     private let resource: TransferResource
     private let sources: [TransferSource]

@@ -69,6 +69,9 @@ import Testing
         BadAnnotations(
             "id leads out", "[{\"id\": \"../../x\"}]", mentions: ["entry 0", "../../x"]),
         BadAnnotations(
+            "leading dot with a combining mark", "[{\"id\": \".\\u0301x\"}]",
+            mentions: ["entry 0", "leading dot"]),
+        BadAnnotations(
             "duplicate", "[{\"id\": \"8\"}, {\"id\": \"9\"}, {\"id\": \"8\"}]",
             mentions: ["entry 2", "\"8\"", "entry 0"]),
         BadAnnotations(

@@ -59,8 +59,24 @@ struct ConfigurationField: Sendable {
         }
     }
 
+    /// As a double-quoted scalar on one line, whatever the text holds. By Unicode scalars: a quote
+    /// with a combining mark is another character, but a quote to YAML.
+    /// - Source: YAML 1.2.2, sections 5.1 and 5.7.
     private static func quoted(_ text: String) -> String {
-        "\"" + text.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"") + "\""
+        var scalars = String.UnicodeScalarView()
+        for scalar in text.unicodeScalars {
+            switch scalar {
+            case "\\", "\"": scalars += ["\\", scalar]
+            case " "..."~", "\u{A0}"..."\u{2027}", "\u{202A}"..."\u{D7FF}",
+                "\u{E000}"..."\u{FEFE}", "\u{FF00}"..."\u{FFFD}", "\u{10000}"...:
+                scalars.append(scalar)
+            default:
+                let digits = String(scalar.value, radix: 16)
+                let zeros = String(repeating: "0", count: 8 - digits.count)
+                scalars += "\\U\(zeros)\(digits)".unicodeScalars
+            }
+        }
+        return "\"\(String(scalars))\""
     }
 }
 

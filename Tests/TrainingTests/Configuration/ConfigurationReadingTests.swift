@@ -160,6 +160,21 @@ import Testing
         #expect(read.resolvedYAML == text)
     }
 
+    /// Compared by scalars: two texts may be canonically equivalent and other files.
+    @Test(arguments: [
+        "several\nlines\n\n", "tab\tand\r\u{0}", "\"\u{0301} quoted \\\u{0301}", " at both ends ",
+        "\u{85}\u{2028}\u{FEFF}\u{FFFF}", "节目 \u{1F600} Å \u{212B}", "a: [b] # c",
+    ])
+    func anyTextReadsBack(_ text: String) throws {
+        var configuration = RunConfiguration()
+        configuration.data.directory = "/clips"
+        configuration.data.vocabulary = text
+
+        let read = try read(configuration.resolvedYAML)
+
+        #expect(Array(read.data.vocabulary.unicodeScalars) == Array(text.unicodeScalars))
+    }
+
     @Test func theResolvedTextNamesEveryKeyOnce() throws {
         var configuration = RunConfiguration()
         configuration.data.directory = "clips"
