@@ -150,7 +150,7 @@ package struct RunDirectory: Sendable {
     func read<Value: Decodable>(_ type: Value.Type, from path: String) -> Value? {
         guard let data = FileManager.default.contents(atPath: path) else { return nil }
         do {
-            return try JSONDecoder().decode(type, from: data)
+            return try JSONDecoder().decodeUntrusted(type, from: data)
         } catch {
             // Written by another version: as good as missing, and rewritten within a second.
             return nil

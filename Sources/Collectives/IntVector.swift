@@ -16,13 +16,23 @@ package final class IntVector: @unchecked Sendable {
     private let owner: AnyObject?
 
     /// Memory of its own, zero at the start.
-    package init(count: Int) {
+    package convenience init(count: Int) {
+        self.init(uninitialisedCount: count)
+        pointer.initialize(repeating: 0, count: count)
+    }
+
+    /// Memory of its own, with the bytes of plain numbers.
+    package convenience init(copying bytes: UnsafeRawBufferPointer) {
+        precondition(bytes.count % MemoryLayout<Int32>.size == 0, "\(bytes.count) bytes")
+        self.init(uninitialisedCount: bytes.count / MemoryLayout<Int32>.size)
+        UnsafeMutableRawBufferPointer(start: pointer, count: bytes.count).copyMemory(from: bytes)
+    }
+
+    private init(uninitialisedCount count: Int) {
         precondition(count >= 0, "a vector of \(count) elements")
         self.count = count
-        let memory = UnsafeMutableRawPointer.allocate(
-            byteCount: max(1, count) * MemoryLayout<Int32>.stride, alignment: 64)
+        let memory = HugePages.allocate(byteCount: max(1, count) * MemoryLayout<Int32>.stride)
         pointer = memory.bindMemory(to: Int32.self, capacity: max(1, count))
-        pointer.initialize(repeating: 0, count: count)
         owner = nil
     }
 

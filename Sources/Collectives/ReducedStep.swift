@@ -27,7 +27,10 @@ package struct ReducedStep: Sendable {
 
     /// The bytes with which a peer that missed the result is served.
     package func encode() -> [UInt8] {
-        var writer = ByteWriter(reservingBytes: sums.count * 4 + 4096)
+        // Room for all: a growing array would move, and be touched page by page again.
+        let reportBytes = reports.reduce(0) { $0 + 4 + $1.count }
+        var writer = ByteWriter(
+            reservingBytes: 64 + scales.count + maxima.count + reportBytes + 4 * sums.count)
         writer.write(step.number)
         writer.write(UInt8(attempt))
         writer.write(block: scales)
@@ -54,8 +57,7 @@ package struct ReducedStep: Sendable {
                 rule: "\(count) sums do not fill \(reader.remainingBytes) bytes")
         }
         let raw = try reader.readRaw(reader.remainingBytes, "sums")
-        let sums = IntVector(count: Int(count))
-        UnsafeMutableRawBufferPointer(start: sums.pointer, count: raw.count).copyBytes(from: raw)
+        let sums = raw.withUnsafeBytes { IntVector(copying: $0) }
         self.init(
             key: AccumulationKey(step: step, attempt: attempt), scales: scales,
             exchanged: .init(sums: sums, maxima: maxima, reports: reports))

@@ -70,7 +70,7 @@ enum AnnotationFile {
     static func decode(_ data: Data, _ path: String) throws(ExitFailure) -> [Annotation] {
         let annotations: [Annotation]
         do {
-            annotations = try JSONDecoder().decode([Annotation].self, from: data)
+            annotations = try JSONDecoder().decodeUntrusted([Annotation].self, from: data)
         } catch let error as DecodingError {
             throw ExitFailure(.dataInvalid, "\(path): \(explanation(of: error, data))")
         } catch {

@@ -50,8 +50,7 @@ struct TransferAssembly {
     }
 
     private func joined() -> [UInt8] {
-        var whole: [UInt8] = []
-        whole.reserveCapacity(Int(receivedBytes))
+        var whole = [UInt8](largeCapacity: Int(receivedBytes))
         for (_, piece) in pieces.sorted(by: { $0.key < $1.key }) { whole += piece }
         return whole
     }

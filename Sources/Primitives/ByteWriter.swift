@@ -2,9 +2,9 @@
 
 /// Appends fixed-width little-endian values: the byte coding of messages, snapshots and ledgers.
 package struct ByteWriter: Sendable {
-    package private(set) var bytes: [UInt8] = []
+    package private(set) var bytes: [UInt8]
 
-    package init(reservingBytes capacity: Int = 0) { bytes.reserveCapacity(capacity) }
+    package init(reservingBytes capacity: Int = 0) { bytes = [UInt8](largeCapacity: capacity) }
 
     package mutating func write<Value: FixedWidthInteger>(_ value: Value) {
         withUnsafeBytes(of: value.littleEndian) { bytes.append(contentsOf: $0) }

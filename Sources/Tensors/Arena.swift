@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Primitives
 
 /// Memory for the tensors of one lane: handed out in order, taken back all at once.
 ///
@@ -81,8 +82,7 @@ package final class Arena {
     package func reset() { rewind(to: Mark(chunkIndex: 0, usedFloats: 0, fullFloats: 0)) }
 
     private func grow(by floatCount: Int) {
-        let memory = UnsafeMutableRawPointer.allocate(
-            byteCount: floatCount * MemoryLayout<Float>.stride, alignment: 64)
+        let memory = HugePages.allocate(byteCount: floatCount * MemoryLayout<Float>.stride)
         memory.initializeMemory(as: Float.self, repeating: 0, count: floatCount)
         chunks.append(Chunk(memory: memory, floatCount: floatCount))
         usedFloats = 0

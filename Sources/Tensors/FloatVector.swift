@@ -12,8 +12,7 @@ package final class FloatVector: @unchecked Sendable {
     package init(count: Int) {
         precondition(count >= 0, "a vector of \(count) elements")
         self.count = count
-        let memory = UnsafeMutableRawPointer.allocate(
-            byteCount: max(1, count) * MemoryLayout<Float>.stride, alignment: 64)
+        let memory = HugePages.allocate(byteCount: max(1, count) * MemoryLayout<Float>.stride)
         pointer = memory.bindMemory(to: Float.self, capacity: max(1, count))
         pointer.initialize(repeating: 0, count: count)
     }

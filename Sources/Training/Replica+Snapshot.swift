@@ -24,6 +24,8 @@ extension Replica {
     /// "ACCORDST" in the order of the bytes.
     private static let magic: UInt64 = 0x5453_4452_4f43_4341
     private static let formatVersion: UInt32 = 2
+    /// Of numbers, names and checksums.
+    private static let headBytesMax = 4096
 
     private enum Section: Hashable {
         /// Names and shapes of the parameters.
@@ -66,7 +68,7 @@ extension Replica {
 
     /// A copy of the state, without checksums; takes no longer than to copy it.
     package func copyState() -> SnapshotCopy {
-        var writer = ByteWriter(reservingBytes: 5 * elementCount * 4 + 65536)
+        var writer = ByteWriter(reservingBytes: snapshotBytesMax)
         var parts: [SnapshotCopy.Section] = []
         writer.write(Self.magic)
         writer.write(Self.formatVersion)
@@ -130,7 +132,7 @@ extension Replica {
         if let vector = vectors.first(where: { $0.0 == section })?.1 {
             return body(UnsafeRawBufferPointer(vector.elements))
         }
-        var writer = ByteWriter()
+        var writer = ByteWriter(reservingBytes: bankBytes(of: section))
         switch section {
         case .layout:
             writer.write(each: model.layout.entries) { writer, entry in
@@ -145,6 +147,19 @@ extension Replica {
         case .parameters, .keyParameters, .firstMoment, .secondMoment: break
         }
         return writer.bytes.withUnsafeBytes(body)
+    }
+
+    private var snapshotBytesMax: Int {
+        let vectorBytes = vectors.count * elementCount * MemoryLayout<Float>.size
+        let banksBytes = sections.reduce(0) { $0 + bankBytes(of: $1) }
+        let layoutBytes = withPayload(of: .layout) { $0.count }
+        return vectorBytes + banksBytes + layoutBytes + scales.count + Self.headBytesMax
+    }
+
+    /// Of a bank's payload; 0 for others.
+    private func bankBytes(of section: Section) -> Int {
+        guard case .bank(let view) = section else { return 0 }
+        return banks[view]?.encodedByteCount ?? 0
     }
 
     // MARK: - Reading

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+
+extension JSONDecoder {
+    /// As deep as Foundation goes.
+    private static let depthMax = 512
+
+    /// As `decode`, for bytes from anywhere: Foundation's scanner traps on text that ends right after
+    /// the bracket which is one too deep.
+    package func decodeUntrusted<Value: Decodable>(_ type: Value.Type, from data: Data) throws
+        -> Value
+    {
+        guard data.withUnsafeBytes(Self.depth(of:)) <= Self.depthMax else {
+            throw DecodingError.dataCorrupted(
+                .init(
+                    codingPath: [],
+                    debugDescription: "lists are nested deeper than \(Self.depthMax)"))
+        }
+        return try decode(type, from: data)
+    }
+
+    /// How deep lists and objects are nested; of text that is not JSON, up to where it stops being it
+    /// at least.
+    private static func depth(of text: UnsafeRawBufferPointer) -> Int {
+        var (depth, deepest) = (0, 0)
+        var isText = false
+        var isEscaped = false
+        for byte in text {
+            if isEscaped {
+                isEscaped = false
+            } else if isText {
+                isEscaped = byte == UInt8(ascii: "\\")
+                isText = byte != UInt8(ascii: "\"")
+            } else {
+                switch byte {
+                case UInt8(ascii: "\""): isText = true
+                case UInt8(ascii: "["), UInt8(ascii: "{"): depth += 1
+                case UInt8(ascii: "]"), UInt8(ascii: "}"): depth -= 1
+                default: break
+                }
+                deepest = max(deepest, depth)
+            }
+        }
+        return deepest
+    }
+}
