@@ -92,7 +92,6 @@ package final class MemoryBank {
 
     // MARK: - Bytes
 
-    /// The canonical bytes, part of the state hash and of every checkpoint: only valid rows.
     /// What `encode` writes.
     package var encodedByteCount: Int {
         4 * MemoryLayout<UInt32>.size
@@ -101,6 +100,7 @@ package final class MemoryBank {
                 + width * MemoryLayout<Float>.size)
     }
 
+    /// The canonical bytes, part of the state hash and of every checkpoint: only valid rows.
     package func encode(into writer: inout ByteWriter) {
         for number in [capacity, width, cursor, count] { writer.write(UInt32(number)) }
         for index in clipIndices.prefix(count) { writer.write(index) }
