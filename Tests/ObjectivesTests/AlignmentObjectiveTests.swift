@@ -16,6 +16,9 @@ import Testing
         let bankClips: [Int]
         var capacity = 6
         var temperature: Float = 0.07
+        /// The newest keys of the bank are the queries: scores rise where the softmax has been
+        /// through most of its keys.
+        var endsWithQueries = false
         var testDescription: String { name }
     }
 
@@ -30,6 +33,9 @@ import Testing
         Case(
             name: "more than fit in the cache", clips: [4, 5, 1100],
             bankClips: Array(10..<2500), capacity: 2100),
+        Case(
+            name: "the hardest come last", clips: [4, 5], bankClips: Array(10..<1300),
+            capacity: 1290, endsWithQueries: true),
         Case(name: "no capacity", clips: [4, 5], bankClips: [7, 8], capacity: 0),
     ]
 
@@ -57,7 +63,12 @@ import Testing
             queries = example.clips.map { _ in vectors.unit() }
             keys = example.clips.map { _ in vectors.unit() }
             bank = MemoryBank(capacity: example.capacity, width: width)
-            let given = example.bankClips.map { (clip: $0, key: vectors.unit()) }
+            var given = example.bankClips.map { (clip: $0, key: vectors.unit()) }
+            if example.endsWithQueries {
+                for (place, query) in zip(given.indices.reversed(), queries) {
+                    given[place].key = query
+                }
+            }
             bank.enqueue(
                 given.map { .init(clipIndex: $0.clip, key: $0.key) }, step: Step(1))
             bankKeys = given.suffix(example.capacity)

@@ -217,6 +217,52 @@ import Testing
         #expect(found.gradient.elements.elementsEqual(expected.gradient.elements))
     }
 
+    /// A full bank that is not used yet is as none; from the step after its warm-up on it is as one
+    /// that was always used.
+    @Test(arguments: [(step: UInt64(2), isUsed: false), (3, true)])
+    func aBankIsUsedAfterItsWarmUp(step: UInt64, isUsed: Bool) throws {
+        var run = TinyRun()
+        run.configuration.objectives.maskedLanguageWeight = 0
+        run.configuration.memoryBank.warmUpSteps = 2
+        let warming = run.replica()
+        for _ in 0..<2 { _ = try run.advance(warming) }
+        var other = run
+        other.configuration.memoryBank.warmUpSteps = isUsed ? 0 : 1000
+        if !isUsed { other.configuration.memoryBank.capacity = 0 }
+        let expecting = other.replica()
+        expecting.parameters.copy(from: warming.parameters)
+        expecting.keyParameters.copy(from: warming.keyParameters)
+        if isUsed { try expecting.restore(warming.encodeSnapshot()) }
+        let rows = [0, 1].map(TinyRun.row)
+        let microbatch = Microbatch(
+            step: Step(step), lane: 0, rows: rows, plannedRowCount: 2, plannedRowCountOfStep: 6)
+
+        let found = warming.computation().gradient(of: microbatch)
+        let expected = expecting.computation().gradient(of: microbatch)
+
+        #expect(warming.bank(.text).count > 0)
+        #expect(found.report.directions == expected.report.directions)
+        #expect(found.gradient.elements.elementsEqual(expected.gradient.elements))
+        #expect(found.gradient.elements.contains { $0 != 0 })
+    }
+
+    /// What is not finite would stay in a bank for ever: every later step would be skipped.
+    @Test(arguments: [Float.infinity, -.infinity, .nan])
+    func aKeyThatIsNotFiniteIsLeftOut(_ bad: Float) {
+        let arena = Arena()
+        defer { withExtendedLifetime(arena) {} }
+        let vectors = arena.allocateZeroed([3, 2])
+        vectors.data[3] = bad
+        vectors.data[4] = 1
+        let keys = LaneKeys(
+            clipIndices: [7, 8, 9, 10],
+            views: [.text: .init(vectors: vectors, rows: [0, 2, 3])])
+
+        let entries = keys.entries(of: .text)
+
+        #expect(entries == [.init(clipIndex: 7, key: [0, 0]), .init(clipIndex: 10, key: [1, 0])])
+    }
+
     /// Alignment alone, in six directions: whatever is in a row that lacks a modality, no bit of
     /// the gradient follows it, and the banks get only what is there.
     @Test(arguments: [5, 6])
