@@ -65,7 +65,7 @@ let package = Package(
             cSettings: [.unsafeFlags(["-O3", "-ffp-contract=off", "-fno-math-errno"])]),
 
         // Floor 1
-        floor("Primitives"),
+        floor("Primitives", ["CKernels"]),
         floor("Hashing", [crypto]),
 
         // Floor 2

@@ -22,10 +22,8 @@ final class ReplicaThread: Sendable {
     private let replica: Replica
     private let lanes: LaneThreads
     private let shared: WorkerShared
-    private let context: MessagingContext
-    private let coordinatorKey: PublicKey?
+    private let fetcher: PeerFetcher
     private let tasks = Mailbox<Task>()
-    private let isCancelled = Atomic(false)
     private let thread = Mutex<NamedThread?>(nil)
     /// Makes the checksums of the last snapshot.
     private let sealing = Mutex<NamedThread?>(nil)
@@ -37,18 +35,17 @@ final class ReplicaThread: Sendable {
         self.replica = replica
         self.lanes = lanes
         self.shared = shared
-        self.context = context
-        self.coordinatorKey = coordinatorKey
+        fetcher = PeerFetcher(context, coordinatorKey: coordinatorKey)
         thread.withLock { $0 = NamedThread("replica") { [self] in run() } }
     }
 
     func post(_ task: Task) {
-        if case .catchUp = task { isCancelled.store(false, ordering: .relaxed) }
+        if case .catchUp = task { fetcher.allow() }
         tasks.post(task)
     }
 
     /// A fetch in flight ends within a moment and is told as failed.
-    func cancelFetch() { isCancelled.store(true, ordering: .relaxed) }
+    func cancelFetch() { fetcher.cancel() }
 
     func stop() {
         cancelFetch()
@@ -67,6 +64,7 @@ final class ReplicaThread: Sendable {
                 case .retainSnapshot(let step): retainSnapshot(step)
                 case .stop:
                     sealing.withLock { $0 }?.join()
+                    fetcher.stop()
                     return
                 }
             }
@@ -121,13 +119,12 @@ final class ReplicaThread: Sendable {
                 }
                 lanes.withReplicaAlone { replica.initialise() }
             case .fetchReduced(let peers):
-                let reduced = try ReducedStep(
-                    decoding: try fetch(.init(.reduced, step), peers))
+                let reduced = try ReducedStep(decoding: try fetcher.result(step, peers))
                 shared.keep(reduced, isServable: true)
                 _ = try lanes.withReplicaAlone { try replica.apply(reduced) }
                 shared.copyForJoiners(step)
             case .fetchState(let peers):
-                let snapshot = try fetch(.init(.state, step), peers)
+                let snapshot = try fetcher.state(step, peers)
                 stateHash = try lanes.withReplicaAlone {
                     try replica.restore(snapshot).bytes
                 }
@@ -136,22 +133,5 @@ final class ReplicaThread: Sendable {
         } catch {
             shared.events.post(.catchUpFailed(reason: "\(error)"))
         }
-    }
-
-    /// In the background: on one machine the joiner must not take the cores of those that train.
-    private func fetch(_ resource: TransferResource, _ peers: [PeerAddress]) throws -> [UInt8] {
-        let outcome = Mutex<Result<[UInt8], any Error>?>(nil)
-        let client = TransferClient(
-            context, resource, from: peers.map { $0.source(coordinatorKey) })
-        NamedThread("fetch", .background) { [self] in
-            let found = Result {
-                try client.fetch { isCancelled.load(ordering: .relaxed) }
-            }
-            outcome.withLock { $0 = found }
-        }.join()
-        guard let found = outcome.withLock({ $0 }) else {
-            preconditionFailure("a fetch without an outcome")
-        }
-        return try found.get()
     }
 }

@@ -1,5 +1,6 @@
-// SPDX-License-Identifier: Apache-2.0
 import ClusterProtocol
+// SPDX-License-Identifier: Apache-2.0
+import Datasets
 import Foundation
 import Primitives
 import Training

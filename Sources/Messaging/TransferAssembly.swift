@@ -10,10 +10,15 @@ struct TransferAssembly {
         case missing
     }
 
+    /// A size that somebody tells takes no more memory than this before the bytes are there.
+    private static let reservedBytesMax: UInt64 = 1 << 30
+
     /// Of the whole resource, as the first answer tells it.
     private(set) var totalBytes: UInt64?
-    private var pieces: [UInt64: ArraySlice<UInt8>] = [:]
-    private var receivedBytes: UInt64 = 0
+    /// All that has come without a hole.
+    private var whole: [UInt8] = []
+    /// Pieces after a hole, by offset.
+    private var early: [UInt64: ArraySlice<UInt8>] = [:]
 
     /// - Parameter answer: what `TransferRequest.answer` makes of a request for a whole piece.
     mutating func add(
@@ -26,17 +31,17 @@ struct TransferAssembly {
         guard size == totalBytes ?? size else {
             throw MalformedBytes(field: "size", offset: 8, rule: "it was another before")
         }
-        totalBytes = size
         let piece = try reader.readRaw(reader.remainingBytes, "piece")
         try check(piece.count, at: offset, of: size)
-        if offset < size, pieces.updateValue(piece, forKey: offset) == nil {
-            receivedBytes += UInt64(piece.count)
+        if totalBytes == nil {
+            totalBytes = size
+            whole = [UInt8](largeCapacity: Int(min(size, Self.reservedBytesMax)))
         }
-        return (offset, receivedBytes == size ? .complete(joined()) : .incomplete)
+        if offset < size { keep(piece, at: offset) }
+        return (offset, UInt64(whole.count) == size ? .complete(whole) : .incomplete)
     }
 
-    /// A piece lies where one was asked for and is as long as that, so pieces that add up to the
-    /// size leave no hole.
+    /// A piece lies where one was asked for and is as long as that, so pieces follow each other.
     private func check(
         _ count: Int, at offset: UInt64, of size: UInt64
     ) throws(MalformedBytes) {
@@ -49,9 +54,10 @@ struct TransferAssembly {
         }
     }
 
-    private func joined() -> [UInt8] {
-        var whole = [UInt8](largeCapacity: Int(receivedBytes))
-        for (_, piece) in pieces.sorted(by: { $0.key < $1.key }) { whole += piece }
-        return whole
+    private mutating func keep(_ piece: ArraySlice<UInt8>, at offset: UInt64) {
+        if offset > UInt64(whole.count) { early[offset] = piece }
+        guard offset == UInt64(whole.count) else { return }
+        whole += piece
+        while let next = early.removeValue(forKey: UInt64(whole.count)) { whole += next }
     }
 }

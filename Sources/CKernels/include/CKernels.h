@@ -6,6 +6,7 @@
 #include "bfloat.h"
 #include "checksum.h"
 #include "exact_sums.h"
+#include "huge_pages.h"
 #include "normalization.h"
 #include "optimizer.h"
 #include "packed_sums.h"

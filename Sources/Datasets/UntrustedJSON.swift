@@ -5,8 +5,8 @@ extension JSONDecoder {
     /// As deep as Foundation goes.
     private static let depthMax = 512
 
-    /// As `decode`, for bytes from anywhere: Foundation's scanner traps on text that ends right after
-    /// the bracket which is one too deep.
+    /// As `decode`, for bytes from anywhere: Foundation's scanner traps on text that ends right
+    /// after the bracket which is one too deep.
     package func decodeUntrusted<Value: Decodable>(_ type: Value.Type, from data: Data) throws
         -> Value
     {
@@ -19,8 +19,8 @@ extension JSONDecoder {
         return try decode(type, from: data)
     }
 
-    /// How deep lists and objects are nested; of text that is not JSON, up to where it stops being it
-    /// at least.
+    /// How deep lists and objects are nested; of text that is not JSON, up to where it stops being
+    /// it at least.
     private static func depth(of text: UnsafeRawBufferPointer) -> Int {
         var (depth, deepest) = (0, 0)
         var isText = false

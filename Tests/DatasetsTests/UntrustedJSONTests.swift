@@ -1,6 +1,6 @@
+import Datasets
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
-import Primitives
 import Testing
 
 @Suite struct UntrustedJSONTests {
