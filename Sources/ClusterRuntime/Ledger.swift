@@ -1,5 +1,5 @@
-import ClusterProtocol
 // SPDX-License-Identifier: Apache-2.0
+import ClusterProtocol
 import Datasets
 import Foundation
 import GRDB

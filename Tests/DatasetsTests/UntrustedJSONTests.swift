@@ -1,5 +1,5 @@
-import Datasets
 // SPDX-License-Identifier: Apache-2.0
+import Datasets
 import Foundation
 import Testing
 
