@@ -8,7 +8,7 @@ import Primitives
 final class Cluster {
     let workplace: Workplace
     let run: URL
-    let precision: Workplace.Precision
+    let variant: Workplace.Variant
     /// Of the coordinator, without the number of workers.
     private let command: [String]
     private(set) var coordinator: AccordProcess
@@ -17,15 +17,15 @@ final class Cluster {
     private(set) var strikes: [Int] = []
 
     init(
-        _ workplace: Workplace, workerCount: Int, precision: Workplace.Precision = .f32,
+        _ workplace: Workplace, workerCount: Int, variant: Workplace.Variant = .f32,
         listen: String = "tcp://127.0.0.1:0", initialPath: URL? = nil, options: [String] = [],
         strike: StrikePoint? = nil
     ) throws {
         self.workplace = workplace
-        self.precision = precision
+        self.variant = variant
         run = workplace.newRun()
         let arguments = [
-            "coordinator", "--config", workplace.configuration(precision).path,
+            "coordinator", "--config", workplace.configuration(variant).path,
             "--run", run.path, "--listen", listen,
         ]
         command = arguments + (initialPath.map { ["--init", $0.path] } ?? []) + options

@@ -10,10 +10,11 @@ import Testing
     /// The undisturbed run of one worker with one thread.
     static let reference = Result { try undisturbed(.f32) }
     static let referenceInBF16 = Result { try undisturbed(.bf16) }
+    static let referenceWithGather = Result { try undisturbed(.gather) }
 
-    private static func undisturbed(_ precision: Workplace.Precision) throws -> String {
+    private static func undisturbed(_ variant: Workplace.Variant) throws -> String {
         let cluster = try Cluster(
-            Workplace.shared.get(), workerCount: 1, precision: precision)
+            Workplace.shared.get(), workerCount: 1, variant: variant)
         try cluster.addWorkers(1)
         let status = try cluster.finish()
         guard status.step == status.stepCount, let hash = status.stateHash else {
@@ -25,9 +26,9 @@ import Testing
     struct Shape: Sendable, CustomTestStringConvertible {
         let workerCount: Int
         let threadCount: Int
-        var precision = Workplace.Precision.f32
+        var variant = Workplace.Variant.f32
         var testDescription: String {
-            "\(workerCount) workers x \(threadCount) threads in \(precision)"
+            "\(workerCount) workers x \(threadCount) threads as \(variant)"
         }
     }
 
@@ -35,14 +36,15 @@ import Testing
         Shape(workerCount: 1, threadCount: 2), Shape(workerCount: 2, threadCount: 1),
         Shape(workerCount: 2, threadCount: 2), Shape(workerCount: 3, threadCount: 1),
         Shape(workerCount: 5, threadCount: 1),
-        Shape(workerCount: 1, threadCount: 2, precision: .bf16),
-        Shape(workerCount: 2, threadCount: 1, precision: .bf16),
-        Shape(workerCount: 3, threadCount: 2, precision: .bf16),
-        Shape(workerCount: 5, threadCount: 1, precision: .bf16),
+        Shape(workerCount: 1, threadCount: 2, variant: .bf16),
+        Shape(workerCount: 2, threadCount: 1, variant: .bf16),
+        Shape(workerCount: 3, threadCount: 2, variant: .bf16),
+        Shape(workerCount: 5, threadCount: 1, variant: .bf16),
+        Shape(workerCount: 2, threadCount: 2, variant: .gather),
     ])
     func anyNumberOfWorkersAndThreads(_ shape: Shape) throws {
         let cluster = try Cluster(
-            Workplace.shared.get(), workerCount: shape.workerCount, precision: shape.precision)
+            Workplace.shared.get(), workerCount: shape.workerCount, variant: shape.variant)
         try cluster.addWorkers(shape.workerCount, threads: shape.threadCount)
 
         try expectReference(cluster)
@@ -54,6 +56,16 @@ import Testing
         try cluster.addWorkers(3)
 
         try cluster.strikeAtRandom(seed) { try $0.killWorker(1) }
+
+        try expectReference(cluster, strikeCount: 1)
+    }
+
+    /// Its lanes are the others', with the keys of all.
+    @Test func aWorkerKilledWhileKeysAreGathered() throws {
+        let cluster = try Cluster(Workplace.shared.get(), workerCount: 3, variant: .gather)
+        try cluster.addWorkers(3)
+
+        try cluster.strikeAtRandom(4) { try $0.killWorker(1) }
 
         try expectReference(cluster, strikeCount: 1)
     }
@@ -139,13 +151,14 @@ import Testing
         try expectReference(cluster, strikeCount: 2)
     }
 
-    @Test func theTwoPrecisionsAreNotTheSame() throws {
-        #expect(try Self.reference.get() != Self.referenceInBF16.get())
+    @Test func theVariantsAreNotTheSame() throws {
+        let references = [Self.reference, Self.referenceInBF16, Self.referenceWithGather]
+        #expect(Set(try references.map { try $0.get() }).count == references.count)
     }
 
     @Test func inBF16EverythingIsKilledAndAWorkerOnceMore() throws {
         let cluster = try Cluster(
-            Workplace.shared.get(), workerCount: 2, precision: .bf16)
+            Workplace.shared.get(), workerCount: 2, variant: .bf16)
         try cluster.addWorkers(2)
 
         try cluster.strikeAtRandom(41) { try $0.killEverything() }
@@ -235,7 +248,11 @@ import Testing
 
     private func expectReference(_ cluster: Cluster, strikeCount: Int = 0) throws {
         let reference =
-            try cluster.precision == .f32 ? Self.reference.get() : Self.referenceInBF16.get()
+            switch cluster.variant {
+            case .f32: try Self.reference.get()
+            case .bf16: try Self.referenceInBF16.get()
+            case .gather: try Self.referenceWithGather.get()
+            }
         let status = try cluster.finish()
 
         #expect(status.step == status.stepCount)

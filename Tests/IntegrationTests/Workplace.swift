@@ -4,12 +4,25 @@ import Testing
 
 /// A temporary folder with synthesised clips and a configuration, shared by the tests of a suite.
 struct Workplace: Sendable {
-    enum Precision: String, Sendable { case f32, bf16 }
+    /// Kinds of runs whose bits are compared.
+    enum Variant: CaseIterable, Sendable {
+        case f32, bf16
+        /// In f32, with the keys of all lanes as candidates.
+        case gather
+
+        /// Lines of configs/smoke.yaml in place of others.
+        fileprivate var lines: [String: String] {
+            switch self {
+            case .f32, .bf16: ["epochCount": "40\nprecision: \(self)"]
+            case .gather: ["epochCount": "40", "capacity": "70\n  candidates: gather"]
+            }
+        }
+    }
 
     let directory: URL
 
-    func configuration(_ precision: Precision) -> URL {
-        directory.appending(path: "smoke-\(precision).yaml")
+    func configuration(_ variant: Variant) -> URL {
+        directory.appending(path: "smoke-\(variant).yaml")
     }
 
     /// In f32.
@@ -28,10 +41,10 @@ struct Workplace: Sendable {
             logsIn: directory)
         guard outcome.exitCode == 0 else { throw SetUpFailed(text: outcome.errors) }
         let workplace = Workplace(directory: directory)
-        for precision in [Precision.f32, .bf16] {
-            let longer = ["epochCount": "40\nprecision: \(precision)"]
+        for variant in Variant.allCases {
             try workplace.writeConfiguration(
-                replacing: longer, named: workplace.configuration(precision).lastPathComponent)
+                replacing: variant.lines,
+                named: workplace.configuration(variant).lastPathComponent)
         }
         return workplace
     }
