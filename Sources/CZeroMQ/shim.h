@@ -21,6 +21,6 @@ static inline void accord_keep_message_memory(void) {
 static inline void accord_name_thread(const char *name) { prctl(PR_SET_NAME, name, 0, 0, 0); }
 
 /// On Linux a nice value belongs to a thread, and those that it starts inherit it.
-static inline void accord_make_thread_nice(int niceness) {
-    setpriority(PRIO_PROCESS, 0, niceness);
+static inline void accord_make_thread_nice(int increment) {
+    setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + increment);
 }

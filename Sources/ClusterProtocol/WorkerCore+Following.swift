@@ -25,9 +25,9 @@ extension WorkerCore {
     private mutating func follow() {
         guard let source, phase == .following, busy == .no else { return }
         if !hasState || applied < source.step {
-            catchUp(.fetchState(from: source.peers), to: source.step)
+            catchUp(.fetchState(from: source.peers), to: source.step, goal: committed)
         } else if applied < committed {
-            catchUp(.fetchReduced(from: source.peers), to: applied.next)
+            catchUp(.fetchReduced(from: source.peers), to: applied.next, goal: committed)
         }
     }
 

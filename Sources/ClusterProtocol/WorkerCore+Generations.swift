@@ -126,17 +126,18 @@ extension WorkerCore {
         let choice = plan.catchUp[rank]
         // Results are applied one after the other.
         if case .fetchReduced = choice {
-            catchUp(choice, to: applied.next)
+            catchUp(choice, to: applied.next, goal: plan.base)
         } else {
-            catchUp(choice, to: plan.base)
+            catchUp(choice, to: plan.base, goal: plan.base)
         }
     }
 
-    mutating func catchUp(_ choice: CatchUp, to step: Step) {
+    mutating func catchUp(_ choice: CatchUp, to step: Step, goal: Step) {
         busy = .catchingUp
         // Of the step, if the attempt succeeds; until then nobody asks.
         if case .fetchReduced = choice { keepsResult = true } else { keepsResult = false }
-        directives.append(.catchUp(choice, to: step))
+        directives.append(
+            .catchUp(choice, to: step, goal: goal, isAwaited: phase != .following))
     }
 
     private mutating func onBase(_ plan: StepPlan) {

@@ -67,7 +67,9 @@ package struct WorkerCore: Sendable {
         case connectPeers(StepPlan, rank: Int)
         /// Drop the exchange and the fetch in flight; the accumulator stays.
         case abandonExchange
-        case catchUp(CatchUp, to: Step)
+        /// - Parameter goal: the newest step that will be asked for in turn, as far as is known.
+        /// - Parameter isAwaited: members wait at an exchange.
+        case catchUp(CatchUp, to: Step, goal: Step, isAwaited: Bool)
         /// Empty scales: those that the state remembers.
         case resetAccumulator(step: Step, attempt: Int, scales: [UInt8])
         case computeLanes(step: Step, attempt: Int, lanes: [Int])

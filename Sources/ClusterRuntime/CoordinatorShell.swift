@@ -271,7 +271,7 @@ final class CoordinatorShell {
         let (context, mailbox, store) = (context, mailbox, parts.checkpoints)
         let (keepCount, logger) = (parts.keepCount, parts.logger)
         let key = core.publicKey(at: endpoint).flatMap { PublicKey($0) }
-        fetcher = NamedThread("checkpoint", .background) {
+        fetcher = NamedThread("checkpoint") {
             do {
                 let snapshot = try TransferClient(
                     context, TransferResource(.state, step),

@@ -4,12 +4,16 @@ import Messaging
 import Primitives
 import Synchronization
 
-/// Fetches states and results from peers, in the background: on one machine a joiner must not take
-/// the cores of those that train.
+/// Fetches states and results from peers, one at a time and the next result ahead.
+///
+/// In the background as long as nobody waits: on one machine a joiner must not take the cores of
+/// those that train.
+/// Isolation: the replica thread; any thread may cancel and allow.
 final class PeerFetcher: Sendable {
     private let context: MessagingContext
     private let coordinatorKey: PublicKey?
     private let isCancelled = Atomic(false)
+    private let priority = Mutex(NamedThread.Priority.usual)
     /// Of the step after the one that was asked for last.
     private let ahead = Mutex<Fetch?>(nil)
 
@@ -19,35 +23,48 @@ final class PeerFetcher: Sendable {
     }
 
     /// Fetches in flight end within a moment as failed, and so do others, until `allow`.
-    func cancel() { isCancelled.store(true, ordering: .relaxed) }
+    func cancel() {
+        isCancelled.store(true, ordering: .relaxed)
+        ahead.withLock { $0?.cancel() }
+    }
 
     func allow() { isCancelled.store(false, ordering: .relaxed) }
 
-    /// Returns when nothing is fetched any more.
-    func stop() {
-        cancel()
-        _ = takeAhead()?.wait()
+    /// Of the fetches that follow.
+    func use(_ priority: NamedThread.Priority) { self.priority.withLock { $0 = priority } }
+
+    /// Ends what was begun ahead.
+    func forgetAhead() {
+        guard let fetch = takeAhead() else { return }
+        fetch.cancel()
+        _ = fetch.wait()
     }
 
     func state(_ step: Step, _ peers: [PeerAddress]) throws -> [UInt8] {
-        try fetch(.init(.state, step), peers).wait().get()
+        forgetAhead()
+        return try fetch(.init(.state, step), peers).wait().get()
     }
 
     /// The result of the next step comes while the caller applies this one.
-    func result(_ step: Step, _ peers: [PeerAddress]) throws -> [UInt8] {
+    ///
+    /// - Parameter goal: results after this step are not asked for ahead.
+    func result(_ step: Step, _ peers: [PeerAddress], goal: Step) throws -> [UInt8] {
         let resource = TransferResource(.reduced, step)
-        let bytes = try early(resource) ?? fetch(resource, peers).wait().get()
-        let next = fetch(.init(.reduced, step.next), peers)
-        ahead.withLock { $0 = next }
+        let bytes = try early(resource, peers) ?? fetch(resource, peers).wait().get()
+        if step < goal {
+            let next = fetch(.init(.reduced, step.next), peers)
+            ahead.withLock { $0 = next }
+        }
         return bytes
     }
 
     /// What was fetched ahead; nil if it is something else, or was asked for too early.
-    private func early(_ resource: TransferResource) -> [UInt8]? {
-        let fetch = takeAhead()
-        guard case .success(let bytes) = fetch?.wait(), fetch?.resource == resource else {
+    private func early(_ resource: TransferResource, _ peers: [PeerAddress]) -> [UInt8]? {
+        guard ahead.withLock({ $0?.resource == resource && $0?.peers == peers }) else {
+            forgetAhead()
             return nil
         }
+        guard case .success(let bytes) = takeAhead()?.wait() else { return nil }
         return bytes
     }
 
@@ -61,34 +78,45 @@ final class PeerFetcher: Sendable {
     private func fetch(_ resource: TransferResource, _ peers: [PeerAddress]) -> Fetch {
         let client = TransferClient(
             context, resource, from: peers.map { $0.source(coordinatorKey) })
-        return Fetch(resource) { [self] in
-            try client.fetch { isCancelled.load(ordering: .relaxed) }
+        return Fetch(resource, peers, priority.withLock { $0 }) { [self] isGivenUp in
+            try client.fetch { isGivenUp() || isCancelled.load(ordering: .relaxed) }
         }
     }
 }
 
 /// One fetch on a thread of its own.
 private final class Fetch: Sendable {
+    typealias Body = @Sendable (_ isGivenUp: () -> Bool) throws -> [UInt8]
+
+    private final class State: Sendable {
+        let isGivenUp = Atomic(false)
+        let outcome = Mutex<Result<[UInt8], any Error>?>(nil)
+    }
+
     let resource: TransferResource
-    private let outcome = Outcome()
+    let peers: [PeerAddress]
+    private let state = State()
     private let thread: NamedThread
 
-    private final class Outcome: Sendable {
-        let value = Mutex<Result<[UInt8], any Error>?>(nil)
-    }
-
-    init(_ resource: TransferResource, _ body: @escaping @Sendable () throws -> [UInt8]) {
+    init(
+        _ resource: TransferResource, _ peers: [PeerAddress], _ priority: NamedThread.Priority,
+        _ body: @escaping Body
+    ) {
         self.resource = resource
-        thread = NamedThread("fetch", .background) { [outcome] in
-            let found = Result { try body() }
-            outcome.value.withLock { $0 = found }
+        self.peers = peers
+        thread = NamedThread("fetch", priority) { [state] in
+            let found = Result { try body { state.isGivenUp.load(ordering: .relaxed) } }
+            state.outcome.withLock { $0 = found }
         }
     }
+
+    /// It ends within a moment, as failed.
+    func cancel() { state.isGivenUp.store(true, ordering: .relaxed) }
 
     /// Once.
     func wait() -> Result<[UInt8], any Error> {
         thread.join()
-        guard let found = outcome.value.withLock({ $0 }) else {
+        guard let found = state.outcome.withLock({ $0 }) else {
             preconditionFailure("the fetch of \(resource) has ended without an outcome")
         }
         return found

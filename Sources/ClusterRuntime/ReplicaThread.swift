@@ -14,7 +14,7 @@ import Training
 final class ReplicaThread: Sendable {
     enum Task: Sendable {
         case apply(Step, computesHash: Bool)
-        case catchUp(CatchUp, to: Step)
+        case catchUp(CatchUp, to: Step, goal: Step, NamedThread.Priority)
         case retainSnapshot(Step)
         case stop
     }
@@ -60,11 +60,13 @@ final class ReplicaThread: Sendable {
             for task in tasks.drain() {
                 switch task {
                 case .apply(let step, let computesHash): apply(step, computesHash)
-                case .catchUp(let kind, let step): catchUp(kind, step)
+                case .catchUp(let kind, let step, let goal, let priority):
+                    fetcher.use(priority)
+                    catchUp(kind, step, goal)
                 case .retainSnapshot(let step): retainSnapshot(step)
                 case .stop:
                     sealing.withLock { $0 }?.join()
-                    fetcher.stop()
+                    fetcher.forgetAhead()
                     return
                 }
             }
@@ -72,6 +74,7 @@ final class ReplicaThread: Sendable {
     }
 
     private func apply(_ step: Step, _ computesHash: Bool) {
+        fetcher.forgetAhead()
         do {
             guard let reduced = shared.reduced(step) else {
                 throw MalformedBytes(field: "reduced step", offset: 0, rule: "it is not there")
@@ -97,7 +100,7 @@ final class ReplicaThread: Sendable {
         // One at a time, for each is as large as the state.
         sealing.withLock { $0 }?.join()
         let copy = replica.copyState()
-        let thread = NamedThread("snapshot", .background) { [shared] in
+        let thread = NamedThread("snapshot") { [shared] in
             let snapshot = copy.seal()
             shared.keep(snapshot: snapshot.bytes, of: step)
             shared.events.post(
@@ -106,7 +109,7 @@ final class ReplicaThread: Sendable {
         sealing.withLock { $0 = thread }
     }
 
-    private func catchUp(_ kind: CatchUp, _ step: Step) {
+    private func catchUp(_ kind: CatchUp, _ step: Step, _ goal: Step) {
         do {
             var stateHash: [UInt8] = []
             switch kind {
@@ -119,7 +122,7 @@ final class ReplicaThread: Sendable {
                 }
                 lanes.withReplicaAlone { replica.initialise() }
             case .fetchReduced(let peers):
-                let reduced = try ReducedStep(decoding: try fetcher.result(step, peers))
+                let reduced = try ReducedStep(decoding: try fetcher.result(step, peers, goal: goal))
                 shared.keep(reduced, isServable: true)
                 _ = try lanes.withReplicaAlone { try replica.apply(reduced) }
                 shared.copyForJoiners(step)

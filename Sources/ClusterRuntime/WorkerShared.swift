@@ -36,6 +36,12 @@ package final class WorkerShared: Sendable {
         var snapshots = SnapshotShelf()
         var history: ResultHistory?
         var meter = ExchangeMeter()
+
+        /// Nil if nobody may ask for it, or it is copied already.
+        func resultToCopy(_ step: Step) -> ReducedStep? {
+            guard let history, history.results[step] == nil else { return nil }
+            return reduced[step]?.result
+        }
     }
 
     let run: RunID
@@ -105,16 +111,15 @@ package final class WorkerShared: Sendable {
     /// Whether somebody may ask for the results of coming steps.
     var keepsResults: Bool { state.withLock { $0.history != nil } }
 
-    /// Whether the sums must be copied before the next lanes are computed: those of a lone worker
-    /// lie in its accumulator.
+    /// Whether the sums must be copied before the next lanes are computed: they lie in the
+    /// accumulator of a lone worker whom nobody followed when the exchange began.
     func mustCopy(_ step: Step) -> Bool {
         state.withLock { $0.history != nil && $0.reduced[step]?.isServable == false }
     }
 
     /// Copies the result of a step that was applied, if somebody may ask for it.
     func copyForJoiners(_ step: Step) {
-        guard let result = state.withLock({ $0.history == nil ? nil : $0.reduced[step]?.result })
-        else { return }
+        guard let result = state.withLock({ $0.resultToCopy(step) }) else { return }
         let bytes = result.encode()
         state.withLock { $0.history?.add(bytes, of: step) }
     }
@@ -125,7 +130,11 @@ package final class WorkerShared: Sendable {
         }
         guard let kept = state.withLock({ $0.reduced[step] }), kept.isServable else { return nil }
         let bytes = kept.result.encode()
-        state.withLock { $0.encoded = (step, bytes) }
+        state.withLock { state in
+            state.encoded = (step, bytes)
+            // Who asked was faster than the replica thread.
+            state.history?.add(bytes, of: step)
+        }
         return bytes
     }
 

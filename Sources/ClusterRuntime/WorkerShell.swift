@@ -259,10 +259,11 @@ final class WorkerShell {
         case .abandonExchange:
             environment.replicaThread.cancelFetch()
             environment.dataPlane.commands.post(.abandon)
-        case .catchUp(let kind, let step):
+        case .catchUp(let kind, let step, let goal, let isAwaited):
             environment.lanes.forgetWaiting()
             let reachable = kind.reached(through: options.coordinatorEndpoint)
-            environment.replicaThread.post(.catchUp(reachable, to: step))
+            environment.replicaThread.post(
+                .catchUp(reachable, to: step, goal: goal, isAwaited ? .usual : .background))
         case .resetAccumulator(let step, let attempt, let scales):
             environment.lanes.forgetWaiting()
             environment.accumulator.reset(

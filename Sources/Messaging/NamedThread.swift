@@ -12,7 +12,8 @@ package final class NamedThread: Sendable {
         /// must start no others, which would have its priority.
         case background
 
-        fileprivate static let backgroundNiceness: CInt = 10
+        /// Of the nice value.
+        fileprivate static let backgroundIncrement: CInt = 10
     }
 
     /// Starts at once.
@@ -24,7 +25,7 @@ package final class NamedThread: Sendable {
         let thread = Thread {
             // Not by Thread.name: on Linux that reaches the system by chance, or not at all.
             accord_name_thread(name)
-            if priority == .background { accord_make_thread_nice(Priority.backgroundNiceness) }
+            if priority == .background { accord_make_thread_nice(Priority.backgroundIncrement) }
             body()
             finished.signal()
         }

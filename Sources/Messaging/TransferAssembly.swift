@@ -35,7 +35,7 @@ struct TransferAssembly {
         try check(piece.count, at: offset, of: size)
         if totalBytes == nil {
             totalBytes = size
-            whole = [UInt8](largeCapacity: Int(min(size, Self.reservedBytesMax)))
+            whole = [UInt8](reservingBytes: Int(min(size, Self.reservedBytesMax)))
         }
         if offset < size { keep(piece, at: offset) }
         return (offset, UInt64(whole.count) == size ? .complete(whole) : .incomplete)

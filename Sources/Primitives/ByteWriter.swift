@@ -4,7 +4,7 @@
 package struct ByteWriter: Sendable {
     package private(set) var bytes: [UInt8]
 
-    package init(reservingBytes capacity: Int = 0) { bytes = [UInt8](largeCapacity: capacity) }
+    package init(reservingBytes capacity: Int = 0) { bytes = [UInt8](reservingBytes: capacity) }
 
     package mutating func write<Value: FixedWidthInteger>(_ value: Value) {
         withUnsafeBytes(of: value.littleEndian) { bytes.append(contentsOf: $0) }

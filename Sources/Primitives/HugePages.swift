@@ -5,12 +5,14 @@ import CKernels
 /// use, and addresses that the processor's tables still hold.
 package enum HugePages {
     private static let pageBytes = 2 << 20
-    /// Smaller memory would mostly lie outside whole pages.
-    private static let largeBytesMin = 2 * pageBytes
+    /// Of smaller memory much would not be used.
+    private static let vectorBytesMin = 2 * pageBytes
+    /// malloc takes these from the system each by itself, so that the advice goes with them.
+    fileprivate static let arrayBytesMin = 32 << 20
 
     /// Uninitialised, at least 64-byte aligned; to be given back by `deallocate`.
     package static func allocate(byteCount: Int) -> UnsafeMutableRawPointer {
-        guard byteCount >= largeBytesMin else {
+        guard byteCount >= vectorBytesMin else {
             return .allocate(byteCount: byteCount, alignment: 64)
         }
         let memory = UnsafeMutableRawPointer.allocate(
@@ -22,9 +24,10 @@ package enum HugePages {
 
 extension [UInt8] {
     /// Empty, with room for so many bytes.
-    package init(largeCapacity: Int) {
+    package init(reservingBytes capacity: Int) {
         self.init()
-        reserveCapacity(largeCapacity)
-        withUnsafeMutableBytes { accord_advise_huge_pages($0.baseAddress, largeCapacity) }
+        reserveCapacity(capacity)
+        guard capacity >= HugePages.arrayBytesMin else { return }
+        withUnsafeMutableBytes { accord_advise_huge_pages($0.baseAddress, capacity) }
     }
 }

@@ -49,7 +49,7 @@ extension VirtualCluster {
         case .abandonExchange:
             cancelFetch(worker)
             worker.dataPlane?.abandon()
-        case .catchUp(let choice, let step):
+        case .catchUp(let choice, let step, goal: _, isAwaited: _):
             worker.lanes.forgetWaiting()
             worker.ordered = nil
             catchUp(choice, to: step, worker)

@@ -64,6 +64,55 @@ import Testing
         }
     }
 
+    /// A lone worker's sums lie where its lanes add; while somebody follows they are kept. The
+    /// third step is under way when the first follower comes.
+    @Test func aLoneWorkerKeepsItsResultsForWhoFollows() throws {
+        let world = try DataPlaneWorld(machines: ["a"])
+        let plan = world.plan(1, [0], base: 0, lanes: world.workers.map(\.lanes))
+        world.configure(plan)
+        let worker = world.workers[0]
+
+        for step in 1...UInt64(6) {
+            world.reset(0, step: step)
+            try world.contribute(0, plan, step: step)
+            try world.expectResult(0, step: step, DataPlaneWorld.oracle(step: step))
+            if step == 3 { worker.shared.keepResults(after: Step(2)) }
+            #expect(worker.shared.mustCopy(Step(step)) == (step == 3))
+            worker.shared.copyForJoiners(Step(step))
+        }
+
+        for step in 1...UInt64(6) {
+            let bytes = worker.shared.served(TransferResource(.reduced, Step(step)))
+            #expect((bytes != nil) == (step >= 3))
+            guard let bytes else { continue }
+            let sums = try ReducedStep(decoding: bytes).sums
+            let oracle = DataPlaneWorld.oracle(step: step)
+            #expect(sums.elements.elementsEqual(oracle) { Int64($0) == $1 })
+        }
+    }
+
+    /// What is asked for before it is copied is copied once, and not after its place is used again.
+    @Test func aResultThatIsServedAtOnceIsKept() throws {
+        let world = try DataPlaneWorld(machines: ["a"])
+        let plan = world.plan(1, [0], base: 0, lanes: world.workers.map(\.lanes))
+        world.configure(plan)
+        let shared = world.workers[0].shared
+        shared.keepResults(after: Step(0))
+        for step in 1...UInt64(4) {
+            world.reset(0, step: step)
+            try world.contribute(0, plan, step: step)
+            try world.expectResult(0, step: step, DataPlaneWorld.oracle(step: step))
+            #expect(shared.served(TransferResource(.reduced, Step(step))) != nil)
+        }
+
+        for step in 1...UInt64(4) {
+            let bytes = try #require(shared.served(TransferResource(.reduced, Step(step))))
+            let sums = try ReducedStep(decoding: bytes).sums
+            let oracle = DataPlaneWorld.oracle(step: step)
+            #expect(sums.elements.elementsEqual(oracle) { Int64($0) == $1 })
+        }
+    }
+
     /// Whoever falls silent, on the same machine or on another: the others wait, are told of a new
     /// generation, and come to the same sums with what they have computed already.
     @Test(

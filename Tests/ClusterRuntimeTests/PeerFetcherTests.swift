@@ -33,10 +33,12 @@ import Testing
             }
         }
 
+        func wasAsked(for step: UInt64) -> Bool { state.withLock { $0.asked.contains(step) } }
+
         /// Returns when the result of a step has been asked for.
         func waitUntilAsked(for step: UInt64) throws {
             let deadline = Date().addingTimeInterval(30)
-            while !state.withLock({ $0.asked.contains(step) }) {
+            while !wasAsked(for: step) {
                 try #require(Date() < deadline, "nobody asked for step \(step)")
                 sched_yield()
             }
@@ -88,15 +90,25 @@ import Testing
 
     init() throws { peer = try Peer(shelf) }
 
-    private func result(_ step: UInt64) throws -> [UInt8] {
-        try fetcher.result(Step(step), [peer.address])
+    private func result(_ step: UInt64, goal: UInt64 = 9) throws -> [UInt8] {
+        try fetcher.result(Step(step), [peer.address], goal: Step(goal))
     }
 
+    /// The peer has it no more when it is wanted.
     @Test func theNextResultIsAskedForAhead() throws {
         #expect(try result(5) == Shelf.result(of: 5))
         try shelf.waitUntilAsked(for: 6)
+        shelf.put(newestStep: 5)
+
         #expect(try result(6) == Shelf.result(of: 6))
-        fetcher.stop()
+        fetcher.forgetAhead()
+    }
+
+    @Test func nothingIsAskedForBeyondTheGoal() throws {
+        #expect(try result(5, goal: 5) == Shelf.result(of: 5))
+        #expect(try fetcher.state(Step(4), [peer.address]) == [1, 2])
+
+        #expect(!shelf.wasAsked(for: 6))
     }
 
     @Test func whatWasAskedForTooEarlyIsAskedForAgain() throws {
@@ -105,7 +117,7 @@ import Testing
         shelf.put(newestStep: 7)
 
         #expect(try result(7) == Shelf.result(of: 7))
-        fetcher.stop()
+        fetcher.forgetAhead()
     }
 
     @Test func anotherStepThanTheNextMayFollow() throws {
@@ -113,7 +125,7 @@ import Testing
 
         #expect(try fetcher.state(Step(4), [peer.address]) == [1, 2])
         #expect(try result(6) == Shelf.result(of: 6))
-        fetcher.stop()
+        fetcher.forgetAhead()
     }
 
     @Test func afterACancelledFetchOthersAreAllowedAgain() throws {
@@ -123,6 +135,6 @@ import Testing
         fetcher.allow()
 
         #expect(try result(5) == Shelf.result(of: 5))
-        fetcher.stop()
+        fetcher.forgetAhead()
     }
 }

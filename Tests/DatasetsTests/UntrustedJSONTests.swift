@@ -45,4 +45,20 @@ import Testing
 
         _ = try JSONDecoder().decodeUntrusted([Anything].self, from: Data(text.utf8))
     }
+
+    /// In UTF-16 a quote may hide in another character, and all brackets after it.
+    @Test(arguments: [
+        String.Encoding.utf16, .utf16LittleEndian, .utf16BigEndian, .utf32, .utf32LittleEndian,
+        .utf32BigEndian,
+    ])
+    func otherEncodingsAreRefused(_ encoding: String.Encoding) throws {
+        let text = "[\"\u{2200}\"," + String(repeating: "[", count: 512)
+        let data = try #require(text.data(using: encoding))
+
+        let error = #expect(throws: DecodingError.self) {
+            try JSONDecoder().decodeUntrusted(Nested.self, from: data)
+        }
+
+        #expect("\(try #require(error))".contains("not UTF-8"))
+    }
 }

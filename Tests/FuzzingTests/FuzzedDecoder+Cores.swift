@@ -132,7 +132,7 @@ extension FuzzedDecoder {
         case .prepareEnvironment:
             try handle(
                 .environmentReady(dataFingerprint: [1], dataEndpoint: "e", machine: nil))
-        case .catchUp(let choice, let step):
+        case .catchUp(let choice, let step, goal: _, isAwaited: _):
             let isState = if case .fetchState = choice { true } else { false }
             try handle(.caughtUp(step, stateHash: isState ? [9] : []))
         case .probe(let worker, _): try handle(.sighted(worker))

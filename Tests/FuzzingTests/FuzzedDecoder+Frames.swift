@@ -69,16 +69,19 @@ extension FuzzedDecoder {
             { bytes in
                 var reader = ByteReader(bytes)
                 var assembly = TransferAssembly()
+                var pieces: [UInt64: ArraySlice<UInt8>] = [:]
                 while reader.remainingBytes > 0 {
                     _ = try reader.read(UInt8.self, "operation")
                     let count = Int(try reader.read(UInt16.self, "length"))
                     let answer = try reader.readRaw(min(count, reader.remainingBytes), "answer")
-                    let outcome = try assembly.add(Array(answer)).outcome
-                    guard case .complete(let whole) = outcome else {
-                        continue
+                    let added = try assembly.add(Array(answer))
+                    // Offset and size come before the piece; the first piece of a place counts.
+                    if added.outcome != .missing, pieces[added.offset] == nil {
+                        pieces[added.offset] = answer.dropFirst(16)
                     }
-                    try expect("a resource is as long as was said") {
-                        UInt64(whole.count) == assembly.totalBytes
+                    guard case .complete(let whole) = added.outcome else { continue }
+                    try expect("a resource is its pieces in order") {
+                        whole == pieces.sorted { $0.key < $1.key }.flatMap(\.value)
                     }
                 }
             }

@@ -114,17 +114,21 @@ final class FaultyProxy: Sendable {
         while poll(&files, 2, Self.millisecondsToLookForMends) >= 0 {
             for index in passages.indices {
                 guard pass(&passages[index], isReady: files[index].revents != 0, &mischief)
-                else { return waitUntilMended() }
+                else { return end(passages) }
             }
         }
     }
 
     private static let millisecondsToLookForMends: CInt = 10
 
-    /// The other side hears of the end only then.
-    private func waitUntilMended() {
+    /// Behind a cut line the other side hears of the end, and of all before it, only when it is
+    /// mended.
+    private func end(_ passages: [Passage]) {
         while cutDirection.withLock({ $0 != nil }) {
             _ = poll(nil, 0, Self.millisecondsToLookForMends)
+        }
+        for passage in passages {
+            _ = passage.held.withUnsafeBytes { Self.sendAll($0, to: passage.sink) }
         }
     }
 

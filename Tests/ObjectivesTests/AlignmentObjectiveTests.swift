@@ -113,20 +113,21 @@ import Testing
 
     /// Each row is its own positive.
     private static func compute(
-        _ example: Case, _ setup: Setup, keys: [[Float]], keyClips: [Int], bank: MemoryBank?
+        _ example: Case, _ setup: Setup, keys: [[Float]], keyClips: [Int], bank: MemoryBank?,
+        hasTeachers: Bool = false
     ) -> (loss: Float, gradient: [Float]) {
         let arena = Arena()
         defer { withExtendedLifetime(arena) {} }
         let tape = Tape(arena: arena, recordsGradients: true)
         let gradient = arena.allocateZeroed([example.clips.count, width])
         let queries = tape.parameter(value: tensor(setup.queries, arena), gradient: gradient)
-        let loss = AlignmentObjective(temperature: example.temperature).loss(
-            .init(
-                queries: queries, clipIndices: example.clips,
-                positives: Array(example.clips.indices),
-                weights: [Float](repeating: 1, count: example.clips.count),
-                keys: tensor(keys, arena), keyClipIndices: keyClips, bank: bank), tape
-        ).value
+        var group = AlignmentObjective.Group(
+            queries: queries, clipIndices: example.clips,
+            positives: Array(example.clips.indices),
+            weights: [Float](repeating: 1, count: example.clips.count),
+            keys: tensor(keys, arena), keyClipIndices: keyClips, bank: bank)
+        if hasTeachers { group.teachers = tensor(setup.keys, arena) }
+        let loss = AlignmentObjective(temperature: example.temperature).loss(group, tape).value
         tape.backward(from: loss)
         return (loss.value.data[0], Array(gradient.elements))
     }
@@ -160,5 +161,19 @@ import Testing
 
         #expect(found.loss == expected.loss)
         #expect(found.gradient == expected.gradient)
+    }
+
+    /// At the start of the ramp of momentum distillation.
+    @Test(arguments: cases)
+    func softTargetsOfShareZeroAreHardOnes(_ example: Case) {
+        let setup = Setup(example)
+        let hard = Self.compute(
+            example, setup, keys: setup.keys, keyClips: example.clips, bank: setup.bank)
+        let soft = Self.compute(
+            example, setup, keys: setup.keys, keyClips: example.clips, bank: setup.bank,
+            hasTeachers: true)
+
+        #expect(soft.loss == hard.loss)
+        #expect(soft.gradient == hard.gradient)
     }
 }

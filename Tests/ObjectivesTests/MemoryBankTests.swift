@@ -93,6 +93,7 @@ import Testing
         for step: UInt64 in [7, 7] { writer.write(step) }
         for element: Float in [4.25, 4.5, 5.25, 5.5] { writer.write(element) }
         #expect(Self.bytes(of: bank) == writer.bytes)
+        #expect(bank.encodedByteCount == writer.bytes.count)
     }
 
     @Test(arguments: [[1, 1, 1, 1, 1, 1], [6], [2, 4], [5, 0, 1]])
