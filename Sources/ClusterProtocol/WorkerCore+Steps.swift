@@ -62,7 +62,7 @@ extension WorkerCore {
         switch outcome {
         case .complete(let skipped):
             busy = .applying
-            // Alone, they lie in the accumulator.
+            // Alone, they lie in the accumulator, unless somebody follows.
             isResultServable = (plan?.members.count ?? 0) > 1
             hasSkipped = skipped
             let step = applied.next
