@@ -84,10 +84,7 @@ import Testing
         for step in 1...UInt64(6) {
             let bytes = worker.shared.served(TransferResource(.reduced, Step(step)))
             #expect((bytes != nil) == (step >= 3))
-            guard let bytes else { continue }
-            let sums = try ReducedStep(decoding: bytes).sums
-            let oracle = DataPlaneWorld.oracle(step: step)
-            #expect(sums.elements.elementsEqual(oracle) { Int64($0) == $1 })
+            if let bytes { try expect(bytes, areSumsOf: step) }
         }
     }
 
@@ -107,10 +104,14 @@ import Testing
 
         for step in 1...UInt64(4) {
             let bytes = try #require(shared.served(TransferResource(.reduced, Step(step))))
-            let sums = try ReducedStep(decoding: bytes).sums
-            let oracle = DataPlaneWorld.oracle(step: step)
-            #expect(sums.elements.elementsEqual(oracle) { Int64($0) == $1 })
+            try expect(bytes, areSumsOf: step)
         }
+    }
+
+    private func expect(_ served: [UInt8], areSumsOf step: UInt64) throws {
+        let sums = try ReducedStep(decoding: served).sums
+        let oracle = DataPlaneWorld.oracle(step: step)
+        #expect(sums.elements.elementsEqual(oracle) { Int64($0) == $1 })
     }
 
     /// Whoever falls silent, on the same machine or on another: the others wait, are told of a new
