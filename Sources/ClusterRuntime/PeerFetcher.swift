@@ -6,14 +6,13 @@ import Synchronization
 
 /// Fetches states and results from peers, one at a time and the next result ahead.
 ///
-/// In the background as long as nobody waits: on one machine a joiner must not take the cores of
-/// those that train.
+/// The caller fetches in the background as long as nobody waits: on one machine a joiner must not
+/// take the cores of those that train.
 /// Isolation: the replica thread; any thread may cancel and allow.
 final class PeerFetcher: Sendable {
     private let context: MessagingContext
     private let coordinatorKey: PublicKey?
     private let isCancelled = Atomic(false)
-    private let priority = Mutex(NamedThread.Priority.usual)
     /// Of the step after the one that was asked for last.
     private let ahead = Mutex<Fetch?>(nil)
 
@@ -30,9 +29,6 @@ final class PeerFetcher: Sendable {
 
     func allow() { isCancelled.store(false, ordering: .relaxed) }
 
-    /// Of the fetches that follow.
-    func use(_ priority: NamedThread.Priority) { self.priority.withLock { $0 = priority } }
-
     /// Ends what was begun ahead.
     func forgetAhead() {
         guard let fetch = takeAhead() else { return }
@@ -40,19 +36,23 @@ final class PeerFetcher: Sendable {
         _ = fetch.wait()
     }
 
-    func state(_ step: Step, _ peers: [PeerAddress]) throws -> [UInt8] {
+    func state(
+        _ step: Step, _ peers: [PeerAddress], _ priority: NamedThread.Priority
+    ) throws -> [UInt8] {
         forgetAhead()
-        return try fetch(.init(.state, step), peers).wait().get()
+        return try fetch(.init(.state, step), peers, priority).wait().get()
     }
 
     /// The result of the next step comes while the caller applies this one.
     ///
     /// - Parameter goal: results after this step are not asked for ahead.
-    func result(_ step: Step, _ peers: [PeerAddress], goal: Step) throws -> [UInt8] {
+    func result(
+        _ step: Step, _ peers: [PeerAddress], goal: Step, _ priority: NamedThread.Priority
+    ) throws -> [UInt8] {
         let resource = TransferResource(.reduced, step)
-        let bytes = try early(resource, peers) ?? fetch(resource, peers).wait().get()
+        let bytes = try early(resource, peers) ?? fetch(resource, peers, priority).wait().get()
         if step < goal {
-            let next = fetch(.init(.reduced, step.next), peers)
+            let next = fetch(.init(.reduced, step.next), peers, priority)
             ahead.withLock { $0 = next }
         }
         return bytes
@@ -75,10 +75,12 @@ final class PeerFetcher: Sendable {
         }
     }
 
-    private func fetch(_ resource: TransferResource, _ peers: [PeerAddress]) -> Fetch {
+    private func fetch(
+        _ resource: TransferResource, _ peers: [PeerAddress], _ priority: NamedThread.Priority
+    ) -> Fetch {
         let client = TransferClient(
             context, resource, from: peers.map { $0.source(coordinatorKey) })
-        return Fetch(resource, peers, priority.withLock { $0 }) { [self] isGivenUp in
+        return Fetch(resource, peers, priority) { [self] isGivenUp in
             try client.fetch { isGivenUp() || isCancelled.load(ordering: .relaxed) }
         }
     }

@@ -61,8 +61,7 @@ final class ReplicaThread: Sendable {
                 switch task {
                 case .apply(let step, let computesHash): apply(step, computesHash)
                 case .catchUp(let kind, let step, let goal, let priority):
-                    fetcher.use(priority)
-                    catchUp(kind, step, goal)
+                    catchUp(kind, step, goal, priority)
                 case .retainSnapshot(let step): retainSnapshot(step)
                 case .stop:
                     sealing.withLock { $0 }?.join()
@@ -109,7 +108,9 @@ final class ReplicaThread: Sendable {
         sealing.withLock { $0 = thread }
     }
 
-    private func catchUp(_ kind: CatchUp, _ step: Step, _ goal: Step) {
+    private func catchUp(
+        _ kind: CatchUp, _ step: Step, _ goal: Step, _ priority: NamedThread.Priority
+    ) {
         do {
             var stateHash: [UInt8] = []
             switch kind {
@@ -122,12 +123,13 @@ final class ReplicaThread: Sendable {
                 }
                 lanes.withReplicaAlone { replica.initialise() }
             case .fetchReduced(let peers):
-                let reduced = try ReducedStep(decoding: try fetcher.result(step, peers, goal: goal))
+                let reduced = try ReducedStep(
+                    decoding: try fetcher.result(step, peers, goal: goal, priority))
                 shared.keep(reduced, isServable: true)
                 _ = try lanes.withReplicaAlone { try replica.apply(reduced) }
                 shared.copyForJoiners(step)
             case .fetchState(let peers):
-                let snapshot = try fetcher.state(step, peers)
+                let snapshot = try fetcher.state(step, peers, priority)
                 stateHash = try lanes.withReplicaAlone {
                     try replica.restore(snapshot).bytes
                 }

@@ -112,6 +112,11 @@ enum AnnotationFile {
 
     private static func syntaxFault(_ context: DecodingError.Context, _ data: Data) -> String {
         if data.isEmpty { return "the file is empty" }
+        // JSON begins with an ASCII character: one of wider units has zeros beside it.
+        let head = data.prefix(4)
+        if head.contains(0), head.contains(where: { $0 != 0 }) {
+            return "the file is UTF-16 or UTF-32; it must be UTF-8"
+        }
         return JSONSyntaxFault(in: Array(data))?.description ?? context.debugDescription
     }
 }

@@ -59,8 +59,7 @@ package final class BFloatVector: @unchecked Sendable {
 
     package init(count: Int) {
         self.count = count
-        let memory = UnsafeMutableRawPointer.allocate(
-            byteCount: max(1, count) * MemoryLayout<UInt16>.stride, alignment: 64)
+        let memory = HugePages.allocate(byteCount: max(1, count) * MemoryLayout<UInt16>.stride)
         pointer = memory.bindMemory(to: UInt16.self, capacity: max(1, count))
         pointer.initialize(repeating: 0, count: count)
     }

@@ -64,8 +64,8 @@ import Testing
         }
     }
 
-    /// A lone worker's sums lie where its lanes add; while somebody follows they are kept. The
-    /// third step is under way when the first follower comes.
+    /// A lone worker's sums lie where its lanes add; while somebody follows they are kept. When the
+    /// first follower comes, the third step is exchanged and not yet applied.
     @Test func aLoneWorkerKeepsItsResultsForWhoFollows() throws {
         let world = try DataPlaneWorld(machines: ["a"])
         let plan = world.plan(1, [0], base: 0, lanes: world.workers.map(\.lanes))

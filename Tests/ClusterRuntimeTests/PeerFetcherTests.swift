@@ -91,7 +91,7 @@ import Testing
     init() throws { peer = try Peer(shelf) }
 
     private func result(_ step: UInt64, goal: UInt64 = 9) throws -> [UInt8] {
-        try fetcher.result(Step(step), [peer.address], goal: Step(goal))
+        try fetcher.result(Step(step), [peer.address], goal: Step(goal), .usual)
     }
 
     /// The peer has it no more when it is wanted.
@@ -109,7 +109,7 @@ import Testing
         #expect(try result(5, goal: 5) == Shelf.result(of: 5))
 
         let other = PeerFetcher(MessagingContext(), coordinatorKey: nil)
-        for _ in 0..<20 { _ = try other.state(Step(4), [peer.address]) }
+        for _ in 0..<20 { _ = try other.state(Step(4), [peer.address], .background) }
 
         #expect(!shelf.wasAsked(for: 6))
     }
@@ -126,7 +126,7 @@ import Testing
     @Test func anotherStepThanTheNextMayFollow() throws {
         _ = try result(3)
 
-        #expect(try fetcher.state(Step(4), [peer.address]) == [1, 2])
+        #expect(try fetcher.state(Step(4), [peer.address], .background) == [1, 2])
         #expect(try result(6) == Shelf.result(of: 6))
         fetcher.forgetAhead()
     }

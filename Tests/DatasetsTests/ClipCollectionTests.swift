@@ -46,6 +46,7 @@ import Testing
     @Test(arguments: [
         BadAnnotations("empty file", "", mentions: ["empty"]),
         BadAnnotations("empty list", "[]", mentions: ["empty"]),
+        BadAnnotations("UTF-16", "[\u{0}{\u{0}}\u{0}]\u{0}", mentions: ["UTF-16", "UTF-8"]),
         BadAnnotations("no list", "{\"id\": \"1\"}", mentions: ["list"]),
         BadAnnotations(
             "syntax", "[{\"id\": \"1\"},\n {\"id\": \"2\",, }]",
