@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
 import ClusterRuntime
+import Collectives
 import Foundation
 
 struct AllReduceCommand: ParsableCommand {
@@ -32,6 +33,9 @@ struct AllReduceCommand: ParsableCommand {
     @Option(help: "TCP streams of the limit from rank to rank; Accord's number if not given.")
     var streams: Int = DataPlane.streamsPerPeer
 
+    @Option(help: "Bits of resolution of Accord's sums; as many as fit if not given.")
+    var resolution: Int?
+
     @Flag(name: .customLong("keys"), help: "Encrypt what Accord sends, with a key per rank.")
     var encrypts = false
 
@@ -52,6 +56,10 @@ struct AllReduceCommand: ParsableCommand {
             throw ValidationError("--sizes are multiples of the 4 bytes of a sum")
         }
         guard (1...16).contains(streams) else { throw ValidationError("--streams are 1 to 16") }
+        let bits = ExactSums.resolutionBitsMin...ExactSums.resolutionBitsMax(laneCount: 16)
+        guard resolution.map(bits.contains) ?? true else {
+            throw ValidationError("--resolution is \(bits.lowerBound) to \(bits.upperBound)")
+        }
     }
 
     func run() throws {

@@ -28,6 +28,9 @@ struct AllReduceRankCommand: ParsableCommand {
     @Option(help: "The address where the other ranks reach it.")
     var host: String
 
+    @Option(help: "Bits of resolution.")
+    var resolution: Int?
+
     @Flag(help: "The ranks may know that they are on one machine.")
     var sharedMemory = false
 
@@ -54,7 +57,7 @@ struct AllReduceRankCommand: ParsableCommand {
         elementCount: Int, _ barrier: SharedBarrier, _ context: MessagingContext
     ) throws -> [Double] {
         let events = Mailbox<WorkerCore.Event>()
-        let rule = ExactSums(laneCount: ranks)
+        let rule = ExactSums(laneCount: ranks, resolutionBits: resolution)
         let shared = WorkerShared(
             run: RunID(1),
             sizes: .init(
@@ -101,10 +104,18 @@ struct AllReduceRankCommand: ParsableCommand {
             // What follows would take the cores of ranks that are not done.
             barrier.wait(rank: rank, ranks: ranks)
             guard let sums = shared.reduced(key.step)?.sums.elements,
-                zip(sums, accumulator.sums.elements).allSatisfy({ $0 == Int32(ranks) * $1 })
+                hold(sums, Int32(ranks), times: accumulator.sums.elements)
             else { throw ExitCode.failure }
         }
         return Array(times.dropFirst(Self.warmUpRounds))
+    }
+
+    /// Whether all ranks have brought the same.
+    private func hold(
+        _ sums: UnsafeBufferPointer<Int32>, _ count: Int32,
+        times own: UnsafeBufferPointer<Int32>
+    ) -> Bool {
+        sums.count == own.count && sums.indices.allSatisfy { sums[$0] == count * own[$0] }
     }
 
     /// Other benchmarks may run beside this one.

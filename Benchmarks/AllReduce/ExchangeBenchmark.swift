@@ -37,10 +37,11 @@ struct ExchangeBenchmark {
             }
         }
         let keys = settings.encrypts ? ", Accord encrypted" : ""
+        let resolution = settings.resolution.map { ", Accord with \($0) bits" } ?? ""
         let streams = place.allowsSharedMemory ? "" : ", \(settings.streams) from rank to rank"
         print(
             "\(place.rawValue), \(rankCount) processes, milliseconds; "
-                + "limit: \(place.limit)\(streams)\(keys)")
+                + "limit: \(place.limit)\(streams)\(keys)\(resolution)")
         print(ExchangeTable.header)
         for bytes in settings.sizes { try measure(bytes, &contenders) }
         withExtendedLifetime(barriers) {}
@@ -79,6 +80,7 @@ struct ExchangeBenchmark {
                     host.address,
                 ] + (place.allowsSharedMemory ? ["--shared-memory"] : [])
                     + (settings.encrypts ? ["--keys"] : [])
+                    + (settings.resolution.map { ["--resolution", "\($0)"] } ?? [])
             }
         case .limit:
             guard let folder = settings.limits else { return nil }

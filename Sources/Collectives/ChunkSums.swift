@@ -75,8 +75,7 @@ struct ChunkSums {
             try requireSize(payload, chunk)
             gather([sums, payload], chunk)
         case .packed:
-            gather([sums], chunk)
-            try PackedSums.add(payload.bytes, to: target(chunk))
+            try PackedSums.add(payload.bytes, to: sums.bytes, into: target(chunk))
         }
     }
 

@@ -56,16 +56,22 @@ package enum PackedSums {
                 target.baseAddress, target.count, packed.baseAddress, packed.count), packed)
     }
 
-    /// Adds the sums to the target, wrapping; the rule of the exact sums keeps every real sum
-    /// inside int32.
+    /// Overwrites the target with the addends and the sums together, wrapping; the rule of the
+    /// exact sums keeps every real sum inside int32.
     ///
+    /// - Parameter addends: as many as the target has, at any address; may be the target itself.
     /// - Throws: when the bytes are not exactly as many packed sums; the target is then as before.
     package static func add(
-        _ packed: UnsafeRawBufferPointer, to target: UnsafeMutableBufferPointer<Int32>
+        _ packed: UnsafeRawBufferPointer, to addends: UnsafeRawBufferPointer,
+        into target: UnsafeMutableBufferPointer<Int32>
     ) throws(MalformedBytes) {
+        precondition(
+            addends.count == target.count * MemoryLayout<Int32>.size,
+            "\(addends.count) bytes of addends for \(target.count) sums")
         try require(
             accord_unpack_add_int32(
-                target.baseAddress, target.count, packed.baseAddress, packed.count), packed)
+                target.baseAddress, addends.baseAddress, target.count, packed.baseAddress,
+                packed.count), packed)
     }
 
     private static func require(

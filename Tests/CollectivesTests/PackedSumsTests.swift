@@ -32,6 +32,7 @@ import Testing
         deinit { all.deallocate() }
 
         var sums: UnsafeMutableBufferPointer<Int32> { bytes.bindMemory(to: Int32.self) }
+        var addends: UnsafeRawBufferPointer { UnsafeRawBufferPointer(bytes) }
         var values: [Int32] {
             (0..<bytes.count / 4).map {
                 bytes.loadUnaligned(fromByteOffset: 4 * $0, as: Int32.self)
@@ -99,7 +100,8 @@ import Testing
         let (read, added) = (FencedMemory(present), FencedMemory(present))
 
         try PackedSums.unpack(UnsafeRawBufferPointer(packed.bytes), into: read.sums)
-        try PackedSums.add(UnsafeRawBufferPointer(packed.bytes), to: added.sums)
+        try PackedSums.add(
+            UnsafeRawBufferPointer(packed.bytes), to: added.addends, into: added.sums)
 
         #expect(read.values == sums)
         #expect(added.values == zip(present, sums).map { $0 &+ $1 })
@@ -112,15 +114,22 @@ import Testing
             let sums = Self.mixedSums(count: count, seed: seed)
             let present = Self.sums(width: 32, count: count, seed: 2)
             let (read, added) = (FencedMemory(present), FencedMemory(present))
+            let (addends, sum) = (FencedMemory(present, offset: 4), FencedMemory(4 * count))
 
             let packed = Self.pack(sums)
             #expect(packed == PackedSumsOracle.pack(sums), "seed \(seed)")
             let payload = FencedMemory(packed)
             try PackedSums.unpack(UnsafeRawBufferPointer(payload.bytes), into: read.sums)
-            try PackedSums.add(UnsafeRawBufferPointer(payload.bytes), to: added.sums)
+            try PackedSums.add(
+                UnsafeRawBufferPointer(payload.bytes), to: added.addends, into: added.sums)
+
+            try PackedSums.add(
+                UnsafeRawBufferPointer(payload.bytes), to: addends.addends, into: sum.sums)
 
             #expect(read.values == sums, "seed \(seed)")
             #expect(added.values == zip(present, sums).map { $0 &+ $1 }, "seed \(seed)")
+            #expect(sum.values == added.values && sum.isFenceIntact, "seed \(seed)")
+            #expect(addends.values == present && addends.isFenceIntact, "seed \(seed)")
             #expect(read.isFenceIntact && added.isFenceIntact, "seed \(seed)")
         }
     }
@@ -183,7 +192,8 @@ import Testing
             #expect(read.fault == ACCORD_PACKED_FINE)
             #expect(target.values == sums)
             let added = accord_unpack_add_int32(
-                target.bytes.baseAddress, sums.count, payload.bytes.baseAddress, packed.count)
+                target.bytes.baseAddress, target.bytes.baseAddress, sums.count,
+                payload.bytes.baseAddress, packed.count)
             #expect(added.fault == ACCORD_PACKED_FINE)
             #expect(target.values == sums.map { $0 &+ $0 })
             #expect(written.isFenceIntact && target.isFenceIntact)
@@ -232,10 +242,12 @@ import Testing
 
         let failures = [
             #expect(throws: MalformedBytes.self) {
-                try PackedSums.unpack(UnsafeRawBufferPointer(payload.bytes), into: target.sums)
+                try PackedSums.unpack(
+                    UnsafeRawBufferPointer(payload.bytes), into: target.sums)
             },
             #expect(throws: MalformedBytes.self) {
-                try PackedSums.add(UnsafeRawBufferPointer(payload.bytes), to: target.sums)
+                try PackedSums.add(
+                    UnsafeRawBufferPointer(payload.bytes), to: target.addends, into: target.sums)
             },
         ]
 
@@ -252,7 +264,8 @@ import Testing
             let extra = [UInt8](repeating: 0, count: max(0, length - packed.count))
             let payload = FencedMemory(packed.prefix(length) + extra, offset: length % 7)
             #expect(throws: MalformedBytes.self) {
-                try PackedSums.add(UnsafeRawBufferPointer(payload.bytes), to: target.sums)
+                try PackedSums.add(
+                    UnsafeRawBufferPointer(payload.bytes), to: target.addends, into: target.sums)
             }
         }
         #expect(target.values.allSatisfy { $0 == 7 } && target.isFenceIntact)
@@ -273,7 +286,7 @@ import Testing
 
             let expected = PackedSumsOracle.unpack(bytes, count: count)
             let isRead = (try? PackedSums.unpack(packed, into: read.sums)) != nil
-            let isAdded = (try? PackedSums.add(packed, to: added.sums)) != nil
+            let isAdded = (try? PackedSums.add(packed, to: added.addends, into: added.sums)) != nil
 
             #expect(isRead == (expected != nil) && isAdded == isRead, "round \(round)")
             #expect(read.values == expected ?? present, "round \(round)")

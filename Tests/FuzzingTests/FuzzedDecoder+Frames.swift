@@ -146,7 +146,7 @@ extension FuzzedDecoder {
                         try PackedSums.unpack(packed, into: $0)
                     }
                     try added.withUnsafeMutableBufferPointer {
-                        try PackedSums.add(packed, to: $0)
+                        try PackedSums.add(packed, to: UnsafeRawBufferPointer($0), into: $0)
                     }
                 }
                 try expect("adding adds") { zip(sums, added).allSatisfy { $0 &+ 5 == $1 } }

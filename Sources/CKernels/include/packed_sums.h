@@ -41,8 +41,8 @@ size_t accord_pack_int32(const void *sums, size_t count, void *packed);
 AccordPackedCheck accord_unpack_int32(void *target, size_t count, const void *packed,
                                       size_t byte_count);
 
-/// The same, but target[i] += sum i, wrapping.
-AccordPackedCheck accord_unpack_add_int32(void *target, size_t count, const void *packed,
-                                          size_t byte_count);
+/// The same, but target[i] = addends[i] + sum i, wrapping. The addends may be the target itself.
+AccordPackedCheck accord_unpack_add_int32(void *target, const void *addends, size_t count,
+                                          const void *packed, size_t byte_count);
 
 #endif
