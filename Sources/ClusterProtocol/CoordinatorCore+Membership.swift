@@ -109,7 +109,7 @@ extension CoordinatorCore {
         unreadyCount = members.count
         for index in members.indices {
             members[index].progress = nil
-            members[index].exchangingSinceTick = nil
+            members[index].exchanging = nil
         }
         withdrawHeldOffers()
         directives.append(.persist(.generation(generation, members: members.map(\.member))))

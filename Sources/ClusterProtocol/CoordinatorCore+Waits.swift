@@ -70,19 +70,15 @@ extension CoordinatorCore {
         guard let exchange,
             now - exchange.sinceTick > max(Self.noticedTicks, patience.ticks / 8)
         else { return [] }
-        return [
-            "the sums of step \(exchange.step) have been on their way for "
-                + "\((now - exchange.sinceTick) / 10) s; starts again after "
-                + "\(patience.ticks / 10) s"
-        ]
+        return ["\(explanation(of: exchange)); starts again after \(patience.ticks / 10) s"]
     }
 
     /// Whom the others have been waiting for, once it takes noticeably long.
     private var stragglers: [String] {
-        let waits = members.compactMap { state in state.exchangingSinceTick.map { now - $0 } }
+        let waits = members.compactMap { state in state.exchanging.map { now - $0.sinceTick } }
         guard let longest = waits.max(), longest > Self.noticedTicks else { return [] }
         let hindmost = hindmost
-        let late = hindmost.filter { $0.exchangingSinceTick == nil }
+        let late = hindmost.filter { $0.exchanging == nil }
         let step = (hindmost.first?.applied ?? committed).next
         return late.map { "step \(step) waits for \($0.member.name), which \($0.activity)" }
     }

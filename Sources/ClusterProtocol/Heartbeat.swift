@@ -8,6 +8,8 @@ package struct Heartbeat: Hashable, Sendable {
     package var applied: Step?
     /// Has brought its lanes and waits for the sums of the others.
     package var isExchanging: Bool
+    /// What the sums have been waiting for, if they have taken long.
+    package var lack: ExchangeLack?
     /// The sentence for `accord status`.
     package var activity: String
     package var exchangeTimes: ExchangeTimes
@@ -15,12 +17,13 @@ package struct Heartbeat: Hashable, Sendable {
     package var laneMicroseconds: UInt64
 
     package init(
-        generation: Generation, applied: Step?, isExchanging: Bool, activity: String,
-        exchangeTimes: ExchangeTimes, laneMicroseconds: UInt64 = 0
+        generation: Generation, applied: Step?, isExchanging: Bool, lack: ExchangeLack? = nil,
+        activity: String, exchangeTimes: ExchangeTimes, laneMicroseconds: UInt64 = 0
     ) {
         self.generation = generation
         self.applied = applied
         self.isExchanging = isExchanging
+        self.lack = lack
         self.activity = activity
         self.exchangeTimes = exchangeTimes
         self.laneMicroseconds = laneMicroseconds
@@ -30,6 +33,7 @@ package struct Heartbeat: Hashable, Sendable {
         writer.write(generation.number)
         writer.write(applied)
         writer.write(isExchanging)
+        writer.write(lack)
         writer.write(activity)
         exchangeTimes.write(to: &writer)
         writer.write(laneMicroseconds)
@@ -39,6 +43,7 @@ package struct Heartbeat: Hashable, Sendable {
         generation = try reader.readGeneration("generation")
         applied = try reader.readOptionalStep("applied step")
         isExchanging = try reader.readBool("is exchanging")
+        lack = try reader.readLack("lack")
         activity = try reader.readString("activity")
         exchangeTimes = try ExchangeTimes(from: &reader)
         laneMicroseconds = try reader.read(UInt64.self, "lane time")
@@ -53,10 +58,28 @@ extension ByteWriter {
         write(step != nil)
         if let step { write(step.number) }
     }
+
+    /// The stage, 0 for none, then the ranks.
+    fileprivate mutating func write(_ lack: ExchangeLack?) {
+        write(lack?.stage.rawValue ?? 0)
+        if let lack { write(each: lack.ranks) { $0.write(UInt32($1)) } }
+    }
 }
 
 extension ByteReader {
     mutating func readOptionalStep(_ field: String) throws(MalformedBytes) -> Step? {
         try readBool(field) ? try readStep(field) : nil
+    }
+
+    fileprivate mutating func readLack(_ field: String) throws(MalformedBytes) -> ExchangeLack? {
+        let rawStage = try read(UInt8.self, field)
+        guard rawStage != 0 else { return nil }
+        guard let stage = ExchangeLack.Stage(rawValue: rawStage) else {
+            throw failure(field, "\(rawStage) is no stage")
+        }
+        let ranks = try readEach(field, elementBytesMin: 4) { reader throws(MalformedBytes) in
+            Int(try reader.read(UInt32.self, field))
+        }
+        return ExchangeLack(stage, ranks)
     }
 }

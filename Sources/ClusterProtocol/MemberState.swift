@@ -10,6 +10,12 @@ struct MemberState: WorkerEntry, Sendable {
         let reason: String
     }
 
+    struct Exchanging: Equatable, Sendable {
+        var sinceTick: UInt64
+        /// What it waits for, once that takes long.
+        var lack: ExchangeLack?
+    }
+
     /// The longest pause between a worker's attempts to connect.
     private static let reconnectionTicks: UInt64 = 10
 
@@ -20,8 +26,8 @@ struct MemberState: WorkerEntry, Sendable {
     var liveness: Liveness
     var applied = Step.initial
     var progress: WorkerProgress?
-    /// Since when it waits for the sums of others; nil while it does not.
-    var exchangingSinceTick: UInt64?
+    /// Nil while it does not wait for the sums of others.
+    var exchanging: Exchanging?
     var activity = "joined"
     var exchangeTimes = ExchangeTimes()
     /// 0 = not known yet.
@@ -44,12 +50,14 @@ struct MemberState: WorkerEntry, Sendable {
     }
 
     mutating func noteApplied(_ step: Step) {
-        applied = max(applied, step)
-        exchangingSinceTick = nil
+        // A report that is repeated ends no exchange.
+        guard step > applied else { return }
+        applied = step
+        exchanging = nil
     }
 
     mutating func note(_ heartbeat: Heartbeat, generation: Generation, at now: UInt64) {
-        if let step = heartbeat.applied, step > applied { noteApplied(step) }
+        if let step = heartbeat.applied { noteApplied(step) }
         activity = heartbeat.activity
         exchangeTimes = heartbeat.exchangeTimes
         // Whatever a worker says, sums of such times stay numbers.
@@ -58,7 +66,9 @@ struct MemberState: WorkerEntry, Sendable {
         let isCurrent =
             heartbeat.isExchanging && heartbeat.generation == generation
             && heartbeat.applied == applied
-        exchangingSinceTick = isCurrent ? exchangingSinceTick ?? now : nil
+        exchanging =
+            isCurrent
+            ? Exchanging(sinceTick: exchanging?.sinceTick ?? now, lack: heartbeat.lack) : nil
     }
 }
 

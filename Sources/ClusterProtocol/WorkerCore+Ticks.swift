@@ -2,7 +2,12 @@
 import Primitives
 
 extension WorkerCore {
+    /// An exchange that takes longer is inspected now and then.
+    private static let longExchangeTicks: UInt64 = 8
+    private static let inspectionTicks: UInt64 = 4
+
     mutating func onTick() {
+        inspectLongExchange()
         switch phase {
         case .joining:
             if Self.isRetryTick(now) { sendJoin() }
@@ -41,8 +46,17 @@ extension WorkerCore {
             .heartbeat(
                 Heartbeat(
                     generation: generation, applied: hasState ? applied : nil,
-                    isExchanging: isExchanging, activity: activity,
+                    isExchanging: isExchanging, lack: lack, activity: activity,
                     exchangeTimes: exchangeTimes, laneMicroseconds: laneMicroseconds)))
+    }
+
+    private mutating func inspectLongExchange() {
+        guard isExchanging, phase == .stepping else { return }
+        let ticks = now - exchangingSinceTick
+        guard ticks >= Self.longExchangeTicks, ticks.isMultiple(of: Self.inspectionTicks) else {
+            return
+        }
+        directives.append(.inspectExchange(generation, step: applied.next, attempt: attempt))
     }
 
     /// What was said once may be lost with a connection or with a coordinator.
@@ -98,6 +112,10 @@ extension WorkerCore {
 
     /// The sentence for `accord status`.
     private var activity: String {
+        longWait.map { "\(work) and has been \($0)" } ?? work
+    }
+
+    private var work: String {
         switch phase {
         case .joining: return "joins"
         case .settingUp: return "opens the data set"

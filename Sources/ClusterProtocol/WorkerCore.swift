@@ -43,8 +43,11 @@ package struct WorkerCore: Sendable {
         case environmentFailed(ExitReason, String)
         case laneFinished(step: Step, attempt: Int, lane: Int)
         case exchangeFinished(Generation, step: Step, attempt: Int, ExchangeOutcome)
-        /// What exchanges and lanes cost, to be passed on.
-        case measured(ExchangeTimes, laneMicroseconds: UInt64)
+        /// Answer to `inspectExchange`; nil = nothing of others is missing.
+        case exchangeLacks(Generation, step: Step, attempt: Int, ExchangeLack?)
+        /// What exchanges and lanes cost, and what a thread has been waiting for that long, to be
+        /// passed on.
+        case measured(ExchangeTimes, laneMicroseconds: UInt64, longWait: String?)
         case applied(Step, stateHash: [UInt8], payload: [UInt8])
         /// Answer to `catchUp`; the hash is that of a whole state that was fetched, else empty.
         case caughtUp(Step, stateHash: [UInt8])
@@ -74,6 +77,8 @@ package struct WorkerCore: Sendable {
         case resetAccumulator(step: Step, attempt: Int, scales: [UInt8])
         case computeLanes(step: Step, attempt: Int, lanes: [Int])
         case startExchange(Generation, step: Step, attempt: Int)
+        /// What does it wait for?
+        case inspectExchange(Generation, step: Step, attempt: Int)
         case apply(Step, computesHash: Bool)
         case retainSnapshot(Step)
         /// From now on, of every step that is applied; nil = drop them.
@@ -139,9 +144,14 @@ package struct WorkerCore: Sendable {
     var accumulatorStep: Step?
     var computed: Set<Int> = []
     var running: Set<Int> = []
-    var isExchanging = false
+    /// Of the exchange in flight, when it was inspected last.
+    var lack: ExchangeLack?
+    var isExchanging = false {
+        didSet { lack = nil }
+    }
     var exchangeTimes = ExchangeTimes()
     var laneMicroseconds: UInt64 = 0
+    var longWait: String?
     var hasSkipped = false
     var unacknowledged = UnacknowledgedReports()
     var masked: Set<MaskedClip> = []
@@ -180,8 +190,14 @@ package struct WorkerCore: Sendable {
             guard generation == self.generation, step == applied.next, attempt == self.attempt
             else { break }
             onExchangeFinished(outcome)
-        case .measured(let times, let laneMicroseconds):
+        case .exchangeLacks(let generation, let step, let attempt, let lack):
+            guard isExchanging, generation == self.generation, step == applied.next,
+                attempt == self.attempt
+            else { break }
+            self.lack = lack
+        case .measured(let times, let laneMicroseconds, let longWait):
             exchangeTimes = times
+            self.longWait = longWait
             self.laneMicroseconds = laneMicroseconds
         case .applied(let step, let hash, let payload):
             onApplied(step, hash, payload)

@@ -21,6 +21,8 @@ package final class DataPlane: Sendable {
         /// With what belongs to the own sums, as it was when the own lanes were complete: lanes of
         /// a later generation may be added while this waits.
         case start(ExchangeKey, LaneAccumulator.Contribution)
+        /// Tell what this exchange, to which all own lanes have come, waits for.
+        case inspect(ExchangeKey)
         case stop
     }
 

@@ -106,6 +106,8 @@ package final class DataPlaneLoop {
             deferred = []
         case .stop:
             isStopped = true
+        case .inspect(let key):
+            inspect(key)
         case .open, .tensorFinal, .start:
             if waitsForSegments != nil {
                 deferred.append(command)
@@ -124,9 +126,25 @@ package final class DataPlaneLoop {
             membership.finish(tensor)
         case .start(let key, let contribution):
             send(membership.start(key, contribution), key)
-        case .configure, .abandon, .stop:
+        case .configure, .abandon, .inspect, .stop:
             preconditionFailure("\(command) needs no membership")
         }
+    }
+
+    private func inspect(_ key: ExchangeKey) {
+        let lack: ExchangeLack?
+        if let waitsForSegments, let link {
+            let missing = Set(link.missing)
+            let members = waitsForSegments.plan.members
+            lack = ExchangeLack(
+                .memory, members.indices.filter { missing.contains(members[$0].worker) })
+        } else {
+            lack = membership?.lack(of: key)
+        }
+        shared.events.post(
+            .exchangeLacks(
+                key.generation, step: key.accumulation.step, attempt: key.accumulation.attempt,
+                lack))
     }
 
     private func configure(_ plan: StepPlan, _ rank: Int) {

@@ -135,6 +135,9 @@ final class Membership {
         return ExchangeMemory(key, machine, own)
     }
 
+    /// What an exchange waits for.
+    func lack(of key: ExchangeKey) -> ExchangeLack? { exchanges[key]?.lack }
+
     // MARK: - Own lanes
 
     func open(_ key: ExchangeKey, _ expectation: Int) {

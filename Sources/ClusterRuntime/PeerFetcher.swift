@@ -12,12 +12,14 @@ import Synchronization
 final class PeerFetcher: Sendable {
     private let context: MessagingContext
     private let coordinatorKey: PublicKey?
+    private let waits: WaitRegister
     private let isCancelled = Atomic(false)
     /// Of the step after the one that was asked for last.
     private let ahead = Mutex<Fetch?>(nil)
 
-    init(_ context: MessagingContext, coordinatorKey: PublicKey?) {
+    init(_ context: MessagingContext, coordinatorKey: PublicKey?, _ waits: WaitRegister) {
         self.context = context
+        self.waits = waits
         self.coordinatorKey = coordinatorKey
     }
 
@@ -80,8 +82,11 @@ final class PeerFetcher: Sendable {
     ) -> Fetch {
         let client = TransferClient(
             context, resource, from: peers.map { $0.source(coordinatorKey) })
+        let places = peers.map(\.endpoint).joined(separator: ", ")
         return Fetch(resource, peers, priority) { [self] isGivenUp in
-            try client.fetch { isGivenUp() || isCancelled.load(ordering: .relaxed) }
+            try waits.during("fetching the \(resource) from \(places)") {
+                try client.fetch { isGivenUp() || isCancelled.load(ordering: .relaxed) }
+            }
         }
     }
 }

@@ -29,13 +29,12 @@ final class ReplicaThread: Sendable {
     private let sealing = Mutex<NamedThread?>(nil)
 
     init(
-        replica: Replica, lanes: LaneThreads, shared: WorkerShared, context: MessagingContext,
-        coordinatorKey: PublicKey?
+        replica: Replica, lanes: LaneThreads, shared: WorkerShared, fetcher: PeerFetcher
     ) {
         self.replica = replica
         self.lanes = lanes
         self.shared = shared
-        fetcher = PeerFetcher(context, coordinatorKey: coordinatorKey)
+        self.fetcher = fetcher
         thread.withLock { $0 = NamedThread("replica") { [self] in run() } }
     }
 

@@ -52,11 +52,15 @@ package struct RunSetup: Sendable {
     }
 
     /// - Parameter threadCount: loader threads.
-    func makeLoader(threadCount: Int) throws(ExitFailure) -> MicrobatchLoader {
+    func makeLoader(
+        threadCount: Int, _ waits: WaitRegister
+    ) throws(ExitFailure) -> MicrobatchLoader {
         let encoder = textEncoder
         return MicrobatchLoader(
             .init(specification: frameSpecification, threadCount: threadCount),
-            source: ClipSource(clips: collection.clips, order: order),
+            source: ClipSource(
+                clips: collection.clips, order: order,
+                decoder: RegisteredDecoding(base: VideoFileDecoding(), waits: waits)),
             cache: try FrameCache(.memory, bytesMax: 2 << 30)
         ) { clip in encoder.encode(title: clip.title, ocr: clip.ocr, asr: clip.asr) }
     }

@@ -20,6 +20,7 @@ final class WorkerEnvironment: Sendable {
     let lanes: LaneThreads
     let replicaThread: ReplicaThread
     let dataPlane: DataPlane
+    let waits = WaitRegister()
 
     init(
         _ welcome: Welcome, worker: WorkerID, _ process: WorkerSurroundings
@@ -46,13 +47,13 @@ final class WorkerEnvironment: Sendable {
         accumulator = replica.makeAccumulator(sums: memory.accumulator) {
             commands.post(.tensorFinal($0))
         }
-        loader = try setup.makeLoader(threadCount: options.threadCount)
+        loader = try setup.makeLoader(threadCount: options.threadCount, waits)
         lanes = LaneThreads(
             count: options.threadCount, replica: replica, accumulator: accumulator,
             loader: loader, events: events)
         replicaThread = ReplicaThread(
-            replica: replica, lanes: lanes, shared: shared, context: context,
-            coordinatorKey: process.coordinatorKey)
+            replica: replica, lanes: lanes, shared: shared,
+            fetcher: PeerFetcher(context, coordinatorKey: process.coordinatorKey, waits))
         var resources = DataPlane.Resources(
             host: try LocalAddress.reaching(options.coordinatorEndpoint), context: context,
             shared: shared, memory: memory, tensors: replica.tensors, worker: worker)
@@ -63,7 +64,9 @@ final class WorkerEnvironment: Sendable {
     func stop() {
         dataPlane.stop()
         replicaThread.stop()
-        loader.shutDown()
+        if !loader.shutDown(), let wait = waits.longest {
+            shared.logger.warning("leaves a thread behind that has been \(wait)")
+        }
         lanes.stop()
     }
 }
@@ -171,7 +174,8 @@ final class WorkerShell {
                         core.handle(
                             .measured(
                                 environment.shared.exchangeTimes,
-                                laneMicroseconds: environment.lanes.laneMicroseconds)))
+                                laneMicroseconds: environment.lanes.laneMicroseconds,
+                                longWait: environment.waits.longest)))
                 }
                 perform(core.handle(.tick))
                 judgeHandshakes()
@@ -280,6 +284,12 @@ final class WorkerShell {
                 accumulation: AccumulationKey(step: step, attempt: attempt))
             environment.dataPlane.commands.post(
                 .start(key, environment.accumulator.contribution()))
+        case .inspectExchange(let generation, let step, let attempt):
+            environment.dataPlane.commands.post(
+                .inspect(
+                    ExchangeKey(
+                        generation: generation,
+                        accumulation: AccumulationKey(step: step, attempt: attempt))))
         case .apply(let step, let computesHash):
             environment.replicaThread.post(.apply(step, computesHash: computesHash))
         case .retainSnapshot(let step):

@@ -133,6 +133,37 @@ package final class TreeExchange {
     /// Every rank has all its lanes: what is missing now is communication.
     package var hasAllReports: Bool { reports.isComplete }
 
+    /// What is missing, of the first stage at which something is; nil if nothing of others is.
+    package var lack: ExchangeLack? {
+        let lacks = [
+            ExchangeLack(
+                .reports, (0..<schedule.worldSize).filter { !reports.has($0) && $0 != rank }),
+            ExchangeLack(.partials, gatherings.flatMap { missingChildren($0.key, $0.value) }),
+            ExchangeLack(
+                .totals,
+                unread.filter { !$0.chunks.isEmpty }.map(\.gatherer)
+                    + gatherings.compactMap { missingParent($0.key, $0.value) }),
+        ]
+        return lacks.first { !$0.ranks.isEmpty }
+    }
+
+    private func missingChildren(_ chunk: Int, _ gathering: Gathering) -> [Int] {
+        guard gathering.missingChildren > 0 else { return [] }
+        return schedule.children(of: machine, chunk: chunk)
+            .map { schedule.gatherer(of: chunk, on: $0) }
+            .filter {
+                !accepted.contains(Part(phase: .partial, sourceRank: $0, chunk: chunk))
+            }
+    }
+
+    private func missingParent(_ chunk: Int, _ gathering: Gathering) -> Int? {
+        guard gathering.isPartialSent, let parent = schedule.parent(of: machine, chunk: chunk)
+        else { return nil }
+        let gatherer = schedule.gatherer(of: chunk, on: parent)
+        let part = Part(phase: .total, sourceRank: gatherer, chunk: chunk)
+        return accepted.contains(part) ? nil : gatherer
+    }
+
     // MARK: - What this rank brings
 
     /// The own lanes are complete in these chunks; those known already do not count again.

@@ -77,7 +77,10 @@ final class LoaderWorkshop: Sendable {
         deliver(deliveries)
     }
 
-    func waitForThreads() { threads.wait() }
+    /// False if some have not ended then.
+    func waitForThreads(seconds: Int) -> Bool {
+        threads.wait(timeout: .now() + .seconds(seconds)) == .success
+    }
 
     /// False when the thread is to end.
     private func runOne() -> Bool {

@@ -32,6 +32,9 @@ package final class MicrobatchLoader: Sendable {
 
     package typealias Completion = @Sendable (LoadOutcome) -> Void
 
+    /// No clip takes as long to decode as a user waits for a program to end.
+    private static let lastClipSecondsMax = 5
+
     private let workshop: LoaderWorkshop
     private let order: SampleOrder
     private let orders = Mutex<[EpochOrder]>([])
@@ -82,13 +85,15 @@ package final class MicrobatchLoader: Sendable {
     /// Drops what is held for steps up to this one: lanes that moved to another worker.
     package func discard(through step: Step) { workshop.discard(through: step) }
 
-    /// Ends the threads after the clips that they are decoding and waits for them. Those who wait
-    /// for a microbatch are told `.stopped`, and so is everybody later.
+    /// Ends the threads after the clips that they are decoding and waits for them, five seconds at
+    /// most. Those who wait for a microbatch are told `.stopped`, and so is everybody later.
     ///
     /// Isolation: any thread but the loader's own.
-    package func shutDown() {
+    /// - Returns: false if a thread goes on: a file system that does not answer holds it.
+    @discardableResult
+    package func shutDown() -> Bool {
         workshop.stop()
-        workshop.waitForThreads()
+        return workshop.waitForThreads(seconds: Self.lastClipSecondsMax)
     }
 
     private func plan(step: Step, lane: Int) -> LoaderWorkshop.Queue.Plan {

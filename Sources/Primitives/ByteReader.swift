@@ -110,7 +110,8 @@ package struct ByteReader: Sendable {
         return bytes[position..<position + count]
     }
 
-    private func failure(_ field: String, _ rule: String) -> MalformedBytes {
+    /// What was read last, or is to be read next, breaks a rule.
+    package func failure(_ field: String, _ rule: String) -> MalformedBytes {
         MalformedBytes(field: field, offset: offset, rule: rule)
     }
 }

@@ -157,10 +157,11 @@ package struct SwarmScenario {
 
     private mutating func drawCut() -> NetworkCut {
         let shape: NetworkCut.Shape =
-            switch below(4) {
+            switch below(5) {
             case 0: .isolated(0)
             case 1: .isolated(below(8))
-            case 2: .halves(key: generator.next())
+            case 2: .line(below(8), below(8))
+            case 3: .halves(key: generator.next())
             default: .bridged(key: generator.next(), bridge: below(8))
             }
         let directions: [NetworkCut.Direction] = [.both, .both, .outwards, .inwards]

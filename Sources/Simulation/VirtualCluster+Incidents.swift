@@ -114,6 +114,12 @@ extension VirtualCluster {
         let nodes = [0] + livingWorkers.map(\.node)
         switch cut.shape {
         case .isolated(let place): cut.shape = .isolated(nodes[place % nodes.count])
+        case .line(let near, let far):
+            // Two different ones, as long as there are two.
+            let place = near % nodes.count
+            let others = nodes.count - 1
+            let distance = others == 0 ? 0 : 1 + far % others
+            cut.shape = .line(nodes[place], nodes[(place + distance) % nodes.count])
         case .bridged(let key, let place):
             cut.shape = .bridged(key: key, bridge: nodes[place % nodes.count])
         case .halves: break

@@ -18,7 +18,9 @@ extension VirtualCluster {
             scheduleTick(worker) { [unowned self] in
                 tell(
                     worker,
-                    .measured(ExchangeTimes(), laneMicroseconds: worker.laneMicroseconds))
+                    .measured(
+                        ExchangeTimes(), laneMicroseconds: worker.laneMicroseconds,
+                        longWait: nil))
                 tell(worker, .tick)
             }
         }

@@ -68,7 +68,8 @@ extension VirtualCluster {
         case diskFull(ticks: Int)
         /// So many checkpoints cannot be published.
         case checkpointFailures(count: Int)
-        /// - Parameter node: of the shape, if it names one: the n-th process that lives then.
+        /// - Parameter node: of the shape, if it names one: the n-th process that lives then; the
+        ///   second one of a line counts the others from there on.
         case cut(NetworkCut, ticks: Int)
     }
 

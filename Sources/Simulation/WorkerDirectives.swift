@@ -67,6 +67,8 @@ extension VirtualCluster {
                     generation: generation,
                     accumulation: AccumulationKey(step: step, attempt: attempt)),
                 worker.accumulator.contribution())
+        case .inspectExchange(let generation, let step, let attempt):
+            inspectExchange(generation, step, attempt, worker)
         case .apply(let step, let computesHash):
             apply(step, computesHash, worker)
         case .retainSnapshot(let step):
@@ -83,6 +85,17 @@ extension VirtualCluster {
             break
         case .end(let reason, let text):
             end(worker, reason, text)
+        }
+    }
+
+    private func inspectExchange(
+        _ generation: Generation, _ step: Step, _ attempt: Int, _ worker: VirtualWorker
+    ) {
+        let key = ExchangeKey(
+            generation: generation, accumulation: AccumulationKey(step: step, attempt: attempt))
+        let lack = worker.dataPlane?.membership?.lack(of: key)
+        later(worker, 3) { [unowned self] in
+            tell(worker, .exchangeLacks(generation, step: step, attempt: attempt, lack))
         }
     }
 

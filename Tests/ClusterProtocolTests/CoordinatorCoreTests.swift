@@ -58,13 +58,14 @@ import Testing
     }
 
     private static func heartbeat(
-        _ number: UInt64, isExchanging: Bool, generation: UInt64, applied: Step = .initial
+        _ number: UInt64, isExchanging: Bool, generation: UInt64, applied: Step = .initial,
+        lack: ExchangeLack? = nil
     ) -> CoordinatorCore.Event {
         .received(
             .heartbeat(
                 Heartbeat(
                     generation: Generation(generation), applied: applied,
-                    isExchanging: isExchanging, activity: "computes",
+                    isExchanging: isExchanging, lack: lack, activity: "computes",
                     exchangeTimes: times(number))), from: WorkerID(number))
     }
 
@@ -78,12 +79,14 @@ import Testing
     /// Ticks with a heartbeat of everybody in between; the directives of all of them.
     private static func pass(
         _ ticks: Int, _ core: inout CoordinatorCore, exchanging: [UInt64: Bool],
-        generation: UInt64 = 1
+        generation: UInt64 = 1, lacks: [UInt64: ExchangeLack] = [:]
     ) -> [CoordinatorCore.Directive] {
         (0..<ticks).flatMap { _ in
             exchanging.sorted { $0.key < $1.key }.flatMap {
                 core.handle(
-                    heartbeat($0.key, isExchanging: $0.value, generation: generation))
+                    heartbeat(
+                        $0.key, isExchanging: $0.value, generation: generation,
+                        lack: lacks[$0.key]))
             } + core.handle(.tick)
         }
     }
@@ -132,6 +135,95 @@ import Testing
             core.snapshot.waitingFor == [
                 "the sums of step 1 have been on their way for 4 s; starts again after 5 s"
             ])
+    }
+
+    /// Reports are repeated until they are acknowledged, and say nothing new of the exchange.
+    @Test func aRepeatedReportEndsNoExchange() {
+        var core = Self.running([1, 2])
+        func report(_ number: UInt64) -> [CoordinatorCore.Directive] {
+            core.handle(
+                .received(
+                    .stepApplied(
+                        StepReport(
+                            generation: Generation(1), step: Step(1), skipped: false, attempts: 1,
+                            stateHash: [7], payload: [])), from: WorkerID(number)))
+        }
+        for number in [1, 2] as [UInt64] { _ = report(number) }
+
+        var prepares: Set<UInt64> = []
+        for tick in 1...52 {
+            for number in [1, 2] as [UInt64] {
+                _ = core.handle(
+                    Self.heartbeat(
+                        number, isExchanging: true, generation: 1, applied: Step(1)))
+                if tick.isMultiple(of: 10) { prepares.formUnion(Self.prepares(report(number))) }
+            }
+            prepares.formUnion(Self.prepares(core.handle(.tick)))
+        }
+
+        #expect(prepares == [2])
+    }
+
+    /// Who waits for whom, from the members' lacks; ranks follow the numbers.
+    struct Lateness: CustomTestStringConvertible, Sendable {
+        let testDescription: String
+        let lacks: [UInt64: ExchangeLack]
+        let explanation: String
+    }
+
+    private static func name(_ number: UInt64) -> String {
+        "worker \(WorkerID(number)) on host (process \(number))"
+    }
+
+    static let latenesses = [
+        Lateness(
+            testDescription: "a line in one direction",
+            lacks: [
+                1: .init(.totals, [1, 2]), 2: .init(.reports, [2]), 3: .init(.totals, [1]),
+            ], explanation: "\(name(2)) waits for \(name(3))"),
+        Lateness(
+            testDescription: "all lines of one",
+            lacks: [1: .init(.reports, [1]), 2: .init(.totals, [0]), 3: .init(.reports, [1])],
+            explanation: "2 workers wait for \(name(2))"),
+        Lateness(
+            testDescription: "a line in both directions",
+            lacks: [1: .init(.reports, [1]), 2: .init(.reports, [0])],
+            explanation: "\(name(2)) waits for \(name(1)), \(name(1)) waits for \(name(2))"),
+        Lateness(
+            testDescription: "a chain of partial sums",
+            lacks: [
+                1: .init(.partials, [1]), 2: .init(.partials, [2]), 3: .init(.totals, [1]),
+            ], explanation: "\(name(2)) waits for \(name(3))"),
+        Lateness(
+            testDescription: "memory that has not come",
+            lacks: [1: .init(.memory, [2]), 2: .init(.reports, [0])],
+            explanation: "\(name(1)) waits for the memory of \(name(3))"),
+        Lateness(
+            testDescription: "a rank that is none",
+            lacks: [1: .init(.reports, [3, 4_000_000_000]), 2: .init(.reports, [0])],
+            explanation: "\(name(2)) waits for \(name(1))"),
+    ]
+
+    @Test(arguments: latenesses)
+    func whoIsWaitedForIsNamed(_ lateness: Lateness) {
+        var core = Self.running([1, 2, 3])
+
+        let exchanging: [UInt64: Bool] = [1: true, 2: true, 3: true]
+        _ = Self.pass(21, &core, exchanging: exchanging, lacks: lateness.lacks)
+
+        #expect(
+            core.snapshot.waitingFor == [
+                "the sums of step 1 have been on their way for 2 s: \(lateness.explanation); "
+                    + "starts again after 5 s"
+            ])
+        let directives = Self.pass(31, &core, exchanging: exchanging, lacks: lateness.lacks)
+        let again =
+            "the sums of step 1 have been on their way for 5 s: \(lateness.explanation); "
+            + "starting again"
+        #expect(directives.contains(.persist(.event(again))))
+        #expect(Self.prepares(directives) == [2])
+        // Of the generation before.
+        #expect(core.snapshot.waitingFor.allSatisfy { !$0.contains("on their way") })
     }
 
     /// Heartbeats that always meet an exchange, though each time another.

@@ -27,7 +27,8 @@ import Testing
         .enter(dataFingerprint: [], dataEndpoint: "", machine: nil),
         .heartbeat(
             Heartbeat(
-                generation: Generation(4), applied: Step(8), isExchanging: true, activity: "waits",
+                generation: Generation(4), applied: Step(8), isExchanging: true,
+                lack: ExchangeLack(.totals, [0, 3, 4095]), activity: "waits",
                 exchangeTimes: times)),
         .ready(
             Generation(5),

@@ -29,21 +29,64 @@ import Testing
         times.last.exposedMicroseconds = 7
 
         let before = core.handle(.tick)
-        _ = core.handle(.measured(times, laneMicroseconds: 9))
+        _ = core.handle(.measured(times, laneMicroseconds: 9, longWait: "reading a.mp4 for 2 s"))
         let after = core.handle(.tick)
 
         func heartbeat(
-            _ times: ExchangeTimes, _ laneMicroseconds: UInt64
+            _ times: ExchangeTimes, _ laneMicroseconds: UInt64, _ activity: String
         ) -> WorkerCore.Directive {
             .send(
                 .heartbeat(
                     Heartbeat(
                         generation: .none, applied: nil, isExchanging: false,
-                        activity: "opens the data set", exchangeTimes: times,
+                        activity: activity, exchangeTimes: times,
                         laneMicroseconds: laneMicroseconds)))
         }
-        #expect(before == [heartbeat(.init(), 0)])
-        #expect(after == [heartbeat(times, 9)])
+        #expect(before == [heartbeat(.init(), 0, "opens the data set")])
+        let waiting = "opens the data set and has been reading a.mp4 for 2 s"
+        #expect(after == [heartbeat(times, 9, waiting)])
+    }
+}
+
+/// What a worker tells of an exchange that takes long.
+extension WorkerCoreTests {
+    private static func lack(in directives: [WorkerCore.Directive]) -> ExchangeLack? {
+        for case .send(.heartbeat(let heartbeat)) in directives { return heartbeat.lack }
+        return nil
+    }
+
+    @Test func aLongExchangeIsInspectedAndWhatItLacksIsToldUntilItEnds() {
+        var core = Self.stepping()
+        let lanes = (0..<4).flatMap {
+            core.handle(.laneFinished(step: Step(1), attempt: 1, lane: $0))
+        }
+        #expect(lanes == [.startExchange(Generation(1), step: Step(1), attempt: 1)])
+        let inspection = WorkerCore.Directive.inspectExchange(
+            Generation(1), step: Step(1), attempt: 1)
+
+        let ticks = (1...13).map { _ in core.handle(.tick) }
+
+        #expect(
+            ticks.indices.filter { ticks[$0].contains(inspection) }.map { $0 + 1 } == [8, 12])
+        #expect(ticks.allSatisfy { Self.lack(in: $0) == nil })
+        let lack = ExchangeLack(.reports, [1])
+        func tell(_ generation: UInt64, _ step: UInt64, _ attempt: Int) {
+            _ = core.handle(
+                .exchangeLacks(
+                    Generation(generation), step: Step(step), attempt: attempt, lack))
+        }
+        // Of other exchanges.
+        tell(2, 1, 1)
+        tell(1, 2, 1)
+        tell(1, 1, 2)
+        #expect(Self.lack(in: core.handle(.tick)) == nil)
+        tell(1, 1, 1)
+        #expect(Self.lack(in: core.handle(.tick)) == lack)
+
+        _ = core.handle(
+            .exchangeFinished(
+                Generation(1), step: Step(1), attempt: 1, .complete(skipped: false)))
+        #expect(Self.lack(in: core.handle(.tick)) == nil)
     }
 }
 

@@ -180,6 +180,52 @@ import Testing
         }
     }
 
+    /// Worker 1 is looked for where nobody is: the others cannot tell it anything.
+    @Test func whatIsMissingIsToldWithTheRanks() throws {
+        let world = try DataPlaneWorld(machines: ["a", "b", "c"])
+        let plan = world.plan(
+            1, [0, 1, 2], base: 0, lanes: world.workers.map(\.lanes), unreachable: 1)
+        world.configure(plan)
+        for number in 0..<3 {
+            world.reset(number, step: 1)
+            try world.contribute(number, plan, step: 1)
+        }
+
+        #expect(try lack(of: 1, in: world, plan, until: [0, 2]) == ExchangeLack(.reports, [0, 2]))
+        // It has told the others all that it has; they wait for what it cannot add up.
+        #expect(try lack(of: 0, in: world, plan, until: [1]) == ExchangeLack(.totals, [1]))
+        #expect(try lack(of: 2, in: world, plan, until: [1]) == ExchangeLack(.totals, [1]))
+    }
+
+    @Test func missingMemoryIsToldWithTheRank() throws {
+        let world = try DataPlaneWorld(machines: ["a", "a"])
+        let plan = world.plan(1, [0, 1], base: 0, lanes: world.workers.map(\.lanes))
+        // The other one has not heard of the plan, and hands over nothing.
+        world.workers[0].plane.commands.post(.configure(plan, rank: 0))
+
+        #expect(try lack(of: 0, in: world, plan, until: [1]) == ExchangeLack(.memory, [1]))
+    }
+
+    /// What a worker lacks, asked for until it is of these ranks; frames take their time.
+    private func lack(
+        of number: Int, in world: DataPlaneWorld, _ plan: StepPlan, until ranks: [Int]
+    ) throws -> ExchangeLack? {
+        let end = ContinuousClock.now + .seconds(60)
+        let worker = world.workers[number]
+        var newest: ExchangeLack?
+        while ContinuousClock.now < end {
+            worker.plane.commands.post(.inspect(DataPlaneWorld.key(plan, step: 1)))
+            let event = worker.nextEvent(withinSeconds: 60)
+            guard case .exchangeLacks(plan.generation, Step(1), 1, let lack) = event else {
+                Issue.record("worker \(number): \(String(describing: event))")
+                return nil
+            }
+            newest = lack
+            if lack?.ranks == ranks { return lack }
+        }
+        return newest
+    }
+
     /// A tensor that all own lanes have delivered does not wait for the others.
     @Test func chunksGoOnTheirWayWhileLanesAreComputed() throws {
         let world = try DataPlaneWorld(machines: ["a", "b"])

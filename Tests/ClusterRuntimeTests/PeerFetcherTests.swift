@@ -86,7 +86,7 @@ import Testing
 
     private let shelf = Shelf(newestStep: 6)
     private let peer: Peer
-    private let fetcher = PeerFetcher(MessagingContext(), coordinatorKey: nil)
+    private let fetcher = PeerFetcher(MessagingContext(), coordinatorKey: nil, WaitRegister())
 
     init() throws { peer = try Peer(shelf) }
 
@@ -108,7 +108,7 @@ import Testing
     @Test func nothingIsAskedForBeyondTheGoal() throws {
         #expect(try result(5, goal: 5) == Shelf.result(of: 5))
 
-        let other = PeerFetcher(MessagingContext(), coordinatorKey: nil)
+        let other = PeerFetcher(MessagingContext(), coordinatorKey: nil, WaitRegister())
         for _ in 0..<20 { _ = try other.state(Step(4), [peer.address], .background) }
 
         #expect(!shelf.wasAsked(for: 6))

@@ -252,4 +252,17 @@ private final class ScriptedDecoding: FrameDecoding {
         #expect(answers.withLock { $0 } == [.stopped, .stopped, .stopped])
         #expect(loader.load(step: Step(1), lane: 0) == .stopped)
     }
+
+    /// As on a file system whose server is gone.
+    @Test func aClipThatIsNeverReadHoldsUpNoEnd() throws {
+        let bench = try Bench()
+        let gate = DispatchSemaphore(value: 0)
+        let loader = try makeLoader(bench, ScriptedDecoding(gate: gate), threadCount: 1)
+        defer { gate.signal() }
+        let answered = DispatchSemaphore(value: 0)
+        loader.load(step: Step(1), lane: 0) { _ in answered.signal() }
+
+        #expect(!loader.shutDown())
+        answered.wait()
+    }
 }

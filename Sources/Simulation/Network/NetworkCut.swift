@@ -6,6 +6,8 @@ package struct NetworkCut: Equatable, Sendable {
     package enum Shape: Equatable, Sendable {
         /// One node from all others.
         case isolated(Int)
+        /// One node from one other.
+        case line(Int, Int)
         /// Every node is on one of two sides, drawn from the key.
         case halves(key: UInt64)
         /// ... and one node sees both.
@@ -34,6 +36,11 @@ package struct NetworkCut: Equatable, Sendable {
         case (.control, .data), (.data, .control): return false
         default: break
         }
+        if case .line(let near, let far) = shape,
+            ![(near, far), (far, near)].contains(where: { $0 == (passage.source, passage.target) })
+        {
+            return false
+        }
         switch (isInside(passage.source), isInside(passage.target)) {
         case (true, true), (false, false): return false
         case (true, false): return direction != .inwards && !touchesBridge(passage)
@@ -44,6 +51,7 @@ package struct NetworkCut: Equatable, Sendable {
     private func isInside(_ node: Int) -> Bool {
         switch shape {
         case .isolated(let isolated): return node == isolated
+        case .line(let near, _): return node == near
         case .halves(let key), .bridged(let key, _):
             var generator = SeededGenerator(seed: key, purpose: .testing, [UInt64(node)])
             return generator.next(below: 2) == 0
@@ -60,6 +68,7 @@ package struct NetworkCut: Equatable, Sendable {
         var kinds: [FaultKind] = []
         switch shape {
         case .isolated: kinds.append(.nodeIsolated)
+        case .line: kinds.append(.lineCut)
         case .halves: kinds.append(.networkHalved)
         case .bridged: kinds.append(.networkBridged)
         }
@@ -80,6 +89,7 @@ extension NetworkCut: CustomStringConvertible {
             switch shape {
             case .isolated(0): "the coordinator alone"
             case .isolated(let node): "worker \(node) alone"
+            case .line(let near, let far): "node \(near) and node \(far)"
             case .halves: "two halves"
             case .bridged(_, let node): "two halves, node \(node) sees both"
             }

@@ -76,6 +76,8 @@ final class VirtualMembership {
         return exchange
     }
 
+    func lack(of key: ExchangeKey) -> ExchangeLack? { exchanges[key]?.lack }
+
     // MARK: - Own lanes
 
     /// Tensors that become final belong to this exchange from now on.
