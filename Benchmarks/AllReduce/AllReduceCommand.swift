@@ -56,7 +56,8 @@ struct AllReduceCommand: ParsableCommand {
             throw ValidationError("--sizes are multiples of the 4 bytes of a sum")
         }
         guard (1...16).contains(streams) else { throw ValidationError("--streams are 1 to 16") }
-        let bits = ExactSums.resolutionBitsMin...ExactSums.resolutionBitsMax(laneCount: 16)
+        let bits =
+            ExactSums.resolutionBitsMin...ExactSums.resolutionBitsMax(laneCount: ranks.max() ?? 1)
         guard resolution.map(bits.contains) ?? true else {
             throw ValidationError("--resolution is \(bits.lowerBound) to \(bits.upperBound)")
         }

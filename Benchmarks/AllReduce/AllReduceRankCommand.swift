@@ -104,16 +104,16 @@ struct AllReduceRankCommand: ParsableCommand {
             // What follows would take the cores of ranks that are not done.
             barrier.wait(rank: rank, ranks: ranks)
             guard let sums = shared.reduced(key.step)?.sums.elements,
-                hold(sums, Int32(ranks), times: accumulator.sums.elements)
+                are(sums, Int32(ranks), timesOwn: accumulator.sums.elements)
             else { throw ExitCode.failure }
         }
         return Array(times.dropFirst(Self.warmUpRounds))
     }
 
     /// Whether all ranks have brought the same.
-    private func hold(
+    private func are(
         _ sums: UnsafeBufferPointer<Int32>, _ count: Int32,
-        times own: UnsafeBufferPointer<Int32>
+        timesOwn own: UnsafeBufferPointer<Int32>
     ) -> Bool {
         sums.count == own.count && sums.indices.allSatisfy { sums[$0] == count * own[$0] }
     }

@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Measures what failures cost a cluster of real processes on this machine.
 
-    cluster.py kills | freezes | chaos | absent | joiner | oversubscribed  [--count N] [--seconds N]
+    cluster.py kills | freezes | chaos | absent | joiner | oversubscribed | cut
+               [--count N] [--seconds N]
 
 Needs nothing but Python 3 and `.build/release/accord`; `make bench-cluster` runs all scenarios.
+`cut` makes network namespaces and needs root.
 What is timed is read from the ledger of the run, every two milliseconds.
 """
 
@@ -46,18 +48,18 @@ class Cluster:
         self.coordinator = None
         self.connection = None
 
-    def start(self, *words):
+    def start(self, *words, prefix=()):
         name = f"{words[0]}-{time.monotonic_ns()}.log"
         with open(os.path.join(self.run, name), "w") as log:
             # They go with this process, however that ends.
             return subprocess.Popen(
-                ["setpriv", "--pdeathsig", "KILL", "--", self.options.accord, *words],
+                [*prefix, "setpriv", "--pdeathsig", "KILL", "--", self.options.accord, *words],
                 stdout=log, stderr=log)
 
-    def start_coordinator(self, workers):
+    def start_coordinator(self, workers, *words, prefix=()):
         self.coordinator = self.start(
             "coordinator", "--config", self.configuration, "--run", self.run,
-            "--workers", str(workers))
+            "--workers", str(workers), *words, prefix=prefix)
 
     def endpoint(self):
         path = os.path.join(self.run, "endpoint.json")
@@ -67,9 +69,10 @@ class Cluster:
         with open(path) as file:
             return json.load(file)["control"]
 
-    def add_worker(self, threads=1):
+    def add_worker(self, threads=1, *words, prefix=()):
         worker = self.start(
-            "worker", "--coordinator", self.endpoint(), "--threads", str(threads))
+            "worker", "--coordinator", self.endpoint(), "--threads", str(threads), *words,
+            prefix=prefix)
         self.workers.append(worker)
         return worker
 
@@ -133,6 +136,10 @@ class Cluster:
                 before, last = now, step
             time.sleep(0.0005)
         return statistics.median(times)
+
+    def why(self):
+        words = [self.options.accord, "why", "--run", self.run]
+        return subprocess.run(words, capture_output=True, check=True, text=True).stdout
 
     def hash(self):
         words = [self.options.accord, "status", "--run", self.run, "--json"]
@@ -389,9 +396,105 @@ def oversubscribed(options):
             process.wait()
 
 
+class Machines:
+    """Network namespaces without names, on one bridge: nothing is left of them when they end."""
+
+    def __init__(self, count):
+        # The last one holds the bridge.
+        self.holders = [
+            subprocess.Popen(["setpriv", "--pdeathsig", "KILL", "--", "unshare", "--net", "sh",
+                              "-c", "ip link set lo up && echo made && exec sleep infinity"],
+                             stdout=subprocess.PIPE, text=True)
+            for _ in range(count + 1)]
+        for holder in self.holders:
+            assert holder.stdout.readline() == "made\n", "cannot make a network namespace"
+        bridge = self.holders[-1].pid
+        self.inside(count, "ip", "link", "add", "bridge0", "type", "bridge")
+        self.inside(count, "ip", "link", "set", "bridge0", "up")
+        for number in range(count):
+            self.inside(number, "ip", "link", "add", "wire", "address", self.hardware(number),
+                        "type", "veth", "peer", "name", f"port{number}", "netns", str(bridge))
+            self.inside(number, "ip", "address", "add", self.address(number) + "/24",
+                        "dev", "wire")
+            self.inside(number, "ip", "link", "set", "wire", "up")
+            self.inside(count, "ip", "link", "set", f"port{number}", "master", "bridge0", "up")
+
+    @staticmethod
+    def address(number):
+        return f"10.77.0.{number + 1}"
+
+    @staticmethod
+    def hardware(number):
+        return f"02:00:00:00:00:{number + 1:02x}"
+
+    def prefix(self, number):
+        return ["nsenter", f"--net=/proc/{self.holders[number].pid}/ns/net", "--"]
+
+    def inside(self, number, *words):
+        subprocess.run([*self.prefix(number), *words], check=True)
+
+    def aim(self, source, target, hardware):
+        """Where packets from one machine to another go: to nobody, if nobody has that address."""
+        self.inside(source, "ip", "neighbour", "replace", self.address(target), "lladdr",
+                    hardware, "dev", "wire", "nud", "permanent")
+
+    def end(self):
+        for holder in self.holders:
+            holder.kill()
+            holder.wait()
+
+
+def cut(options):
+    """Packets from one worker's machine to another's get lost for a while, in silence."""
+    epochs = 1500
+    quiet = Cluster(options, "uncut", epochCount=epochs)
+    quiet.start_coordinator(1)
+    quiet.add_worker(2)
+    assert quiet.coordinator.wait() == 0, "the undisturbed run failed; see " + quiet.run
+    expected = quiet.hash()
+    quiet.end()
+
+    machines = Machines(4)
+    cluster = Cluster(options, "cut", epochCount=epochs)
+    cluster.start_coordinator(
+        3, "--listen", f"tcp://{machines.address(0)}:0", "--trust-network",
+        prefix=machines.prefix(0))
+    for number in range(1, 4):
+        cluster.add_worker(1, "--trust-network", prefix=machines.prefix(number))
+    cluster.wait_for_members(3)
+    seconds = options.seconds or 15
+    explained, healed, stalls = [], [], 0
+    for _ in range(options.count or 5):
+        sender, receiver = random.sample(range(1, 4), 2)
+        sentence = re.compile(
+            rf"process {cluster.workers[receiver - 1].pid}\) waits for worker \w+ on \S+ "
+            rf"\(process {cluster.workers[sender - 1].pid}\)")
+        machines.aim(sender, receiver, "02:00:00:00:00:ff")
+        start, last = time.monotonic(), cluster.newest()
+        cluster.wait("the sentence that names both", lambda: sentence.search(cluster.why()))
+        explained.append(time.monotonic() - start)
+        time.sleep(max(0, start + seconds - time.monotonic()))
+        machines.aim(sender, receiver, machines.hardware(receiver))
+        start, (step, generation) = time.monotonic(), cluster.newest()
+        stalls += step - last[0] < 100
+        cluster.wait("a commit after the cut", lambda: cluster.newest()[0] > step)
+        healed.append(time.monotonic() - start)
+        cluster.wait_for_members(3)
+    status = cluster.status()
+    row("cut: lines in one direction, for so long", f"{len(explained)}", f"{seconds} s each")
+    row("cut: both ends are named after, at most", f"{max(explained):.1f} s", "2 s and a step")
+    row("cut: nothing was committed meanwhile", stalls, "the sums need every line")
+    row("cut: next commit after the end, at most", f"{max(healed):.1f} s", "")
+    row("cut: evictions", status["evictionCount"], "0")
+    row("cut: exit code of the coordinator", cluster.coordinator.wait(600), "0")
+    row("cut: same hash as undisturbed", cluster.hash() == expected, f"step {expected[0]}")
+    cluster.end()
+    machines.end()
+
+
 SCENARIOS = {
     "kills": kills, "freezes": freezes, "chaos": chaos, "absent": absent, "joiner": joiner,
-    "oversubscribed": oversubscribed,
+    "oversubscribed": oversubscribed, "cut": cut,
 }
 
 

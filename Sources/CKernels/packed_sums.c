@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "packed_sums.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 #include "dispatch.h"
@@ -59,7 +60,8 @@ static inline __attribute__((always_inline)) size_t pack_block(const uint8_t *bl
 
 static inline __attribute__((always_inline)) void unpack_block(const uint8_t *words,
                                                                unsigned width, uint8_t *target,
-                                                               const uint8_t *addends) {
+                                                               const uint8_t *addends,
+                                                               bool adds) {
     unsigned lost = 32 - width;
     for (unsigned row = 0; row < ROWS; row++) {
         unsigned bit = row * width;
@@ -72,7 +74,7 @@ static inline __attribute__((always_inline)) void unpack_block(const uint8_t *wo
         // Two shifts, for one by 32 is not defined.
         Row bits = (low >> shift) | ((high << (31 - shift)) << 1);
         Row sums = (Row)((SignedRow)(bits << lost) >> lost);
-        if (addends) {
+        if (adds) {
             Row more;
             memcpy(&more, addends + row * ROW_BYTES, sizeof more);
             sums += more;
@@ -96,28 +98,28 @@ static AccordPackedCheck check(size_t count, const uint8_t *packed, size_t byte_
         offset == byte_count ? ACCORD_PACKED_FINE : ACCORD_PACKED_LONG, offset};
 }
 
-/// Whether there are addends is known where this is inlined.
+/// Whether it adds is known where this is inlined.
 static inline __attribute__((always_inline)) AccordPackedCheck unpack(
     uint8_t *target, const uint8_t *addends, size_t count, const uint8_t *packed,
-    size_t byte_count) {
+    size_t byte_count, bool adds) {
     AccordPackedCheck result = check(count, packed, byte_count);
     if (result.fault != ACCORD_PACKED_FINE) return result;
     for (size_t first = 0; first < count; first += ACCORD_PACKED_BLOCK) {
         unsigned width = *packed++;
         uint8_t *place = target + 4 * first;
-        const uint8_t *more = addends ? addends + 4 * first : NULL;
+        const uint8_t *block_addends = adds ? addends + 4 * first : NULL;
         size_t own = count - first;
         if (own > ACCORD_PACKED_BLOCK) own = ACCORD_PACKED_BLOCK;
-        if (width == 0 && more) {
-            memmove(place, more, 4 * own);
+        if (width == 0 && adds) {
+            if (place != block_addends) memmove(place, block_addends, 4 * own);
         } else if (width == 0) {
             memset(place, 0, 4 * own);
         } else if (own == ACCORD_PACKED_BLOCK) {
-            unpack_block(packed, width, place, more);
+            unpack_block(packed, width, place, block_addends, adds);
         } else {
             uint8_t whole[4 * ACCORD_PACKED_BLOCK], filled[4 * ACCORD_PACKED_BLOCK] = {0};
-            if (more) memcpy(filled, more, 4 * own);
-            unpack_block(packed, width, whole, filled);
+            if (adds) memcpy(filled, block_addends, 4 * own);
+            unpack_block(packed, width, whole, filled, adds);
             memcpy(place, whole, 4 * own);
         }
         packed += width * ROW_BYTES;
@@ -144,11 +146,11 @@ size_t accord_pack_int32(const void *sums, size_t count, void *packed) {
 ACCORD_DISPATCHED
 AccordPackedCheck accord_unpack_int32(void *target, size_t count, const void *packed,
                                       size_t byte_count) {
-    return unpack(target, NULL, count, packed, byte_count);
+    return unpack(target, NULL, count, packed, byte_count, false);
 }
 
 ACCORD_DISPATCHED
 AccordPackedCheck accord_unpack_add_int32(void *target, const void *addends, size_t count,
                                           const void *packed, size_t byte_count) {
-    return unpack(target, addends, count, packed, byte_count);
+    return unpack(target, addends, count, packed, byte_count, true);
 }

@@ -73,11 +73,15 @@ extension CoordinatorCore {
         return ["\(explanation(of: exchange)); starts again after \(patience.ticks / 10) s"]
     }
 
-    /// Whom the others have been waiting for, once it takes noticeably long.
+    /// Whom the others have been waiting for, or who takes much longer than steps do, once that is
+    /// noticeable.
     private var stragglers: [String] {
         let waits = members.compactMap { state in state.exchanging.map { now - $0.sinceTick } }
-        guard let longest = waits.max(), longest > Self.noticedTicks else { return [] }
+        let isLong = waits.contains { $0 > Self.noticedTicks }
         let hindmost = hindmost
+        // Reports of steps that have been applied may be on their way.
+        let isStall = pace.isStall(at: now) && hindmost.first?.applied == committed
+        guard isLong || isStall else { return [] }
         let late = hindmost.filter { $0.exchanging == nil }
         let step = (hindmost.first?.applied ?? committed).next
         return late.map { "step \(step) waits for \($0.member.name), which \($0.activity)" }

@@ -59,10 +59,12 @@ extension ByteWriter {
         if let step { write(step.number) }
     }
 
-    /// The stage, 0 for none, then the ranks.
+    /// The stage, 0 for none, then how many ranks there are, and the first of them.
     fileprivate mutating func write(_ lack: ExchangeLack?) {
         write(lack?.stage.rawValue ?? 0)
-        if let lack { write(each: lack.ranks) { $0.write(UInt32($1)) } }
+        guard let lack else { return }
+        write(UInt32(lack.count))
+        write(each: lack.ranks) { $0.write(UInt32($1)) }
     }
 }
 
@@ -77,9 +79,13 @@ extension ByteReader {
         guard let stage = ExchangeLack.Stage(rawValue: rawStage) else {
             throw failure(field, "\(rawStage) is no stage")
         }
+        let count = Int(try read(UInt32.self, field))
         let ranks = try readEach(field, elementBytesMin: 4) { reader throws(MalformedBytes) in
             Int(try reader.read(UInt32.self, field))
         }
-        return ExchangeLack(stage, ranks)
+        guard (1...ExchangeLack.ranksMax).contains(ranks.count), ranks.count <= count else {
+            throw failure(field, "\(ranks.count) ranks of \(count)")
+        }
+        return ExchangeLack(stage, first: ranks, of: count)
     }
 }

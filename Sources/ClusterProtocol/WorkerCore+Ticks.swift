@@ -112,7 +112,9 @@ extension WorkerCore {
 
     /// The sentence for `accord status`.
     private var activity: String {
-        longWait.map { "\(work) and has been \($0)" } ?? work
+        // What is read ahead meanwhile holds nobody up.
+        guard let longWait, !isExchanging else { return work }
+        return "\(work) and has been \(longWait)"
     }
 
     private var work: String {

@@ -132,15 +132,9 @@ package final class DataPlaneLoop {
     }
 
     private func inspect(_ key: ExchangeKey) {
-        let lack: ExchangeLack?
-        if let waitsForSegments, let link {
-            let missing = Set(link.missing)
-            let members = waitsForSegments.plan.members
-            lack = ExchangeLack(
-                .memory, members.indices.filter { missing.contains(members[$0].worker) })
-        } else {
-            lack = membership?.lack(of: key)
-        }
+        let lack =
+            waitsForSegments == nil
+            ? membership?.lack(of: key) : ExchangeLack(.memory, link?.missing.keys.map { $0 } ?? [])
         shared.events.post(
             .exchangeLacks(
                 key.generation, step: key.accumulation.step, attempt: key.accumulation.attempt,
@@ -185,7 +179,7 @@ package final class DataPlaneLoop {
             ContinuousClock.now - since > .seconds(1)
         else { return }
         missesSegmentsSince = nil
-        let workers = link.missing.map(\.description).joined(separator: ", ")
+        let workers = link.missing.values.sorted().map(\.description).joined(separator: ", ")
         shared.logger.warning(
             """
             waits for the memory of workers \(workers) of this machine; \

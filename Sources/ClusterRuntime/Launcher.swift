@@ -63,6 +63,8 @@ package final class Launcher {
     /// The coordinator has ended with success, so the workers have nothing to do any more.
     private var isFinished = false
     private var lastStep: UInt64 = 0
+    /// The present stall has been told in full.
+    private var hasExplained = false
     /// Where workers look for the coordinator, also for one that was started again.
     private var endpoint: RunDirectory.Endpoint?
 
@@ -134,12 +136,24 @@ package final class Launcher {
             try handleEvents()
             let status = directory.read(LiveStatus.self, from: directory.statusPath)
             forgiveRestarts(after: status?.cluster.committedStep ?? 0)
-            if let line = status?.line, line != last, !isStopping {
-                report(line)
-                last = line
+            if let status, !isStopping {
+                if let sentence = takeLongSentence(status.cluster) { report(sentence) }
+                if status.line != last { report(status.line) }
+                last = status.line
             }
         }
         if isStopping { throw ExitFailure(.interrupted, "interrupted; the same command resumes") }
+    }
+
+    /// Why nothing goes on, once for each stall, if the line of progress has no room for it.
+    private func takeLongSentence(_ cluster: ClusterSnapshot) -> String? {
+        guard let sentence = cluster.waitingFor.first else {
+            hasExplained = false
+            return nil
+        }
+        guard !hasExplained, sentence.count > LiveStatus.lineMax else { return nil }
+        hasExplained = true
+        return sentence
     }
 
     /// Only a child that dies without any progress in between dies too often.

@@ -60,7 +60,7 @@ package struct RunSetup: Sendable {
             .init(specification: frameSpecification, threadCount: threadCount),
             source: ClipSource(
                 clips: collection.clips, order: order,
-                decoder: RegisteredDecoding(base: VideoFileDecoding(), waits: waits)),
+                witness: waits),
             cache: try FrameCache(.memory, bytesMax: 2 << 30)
         ) { clip in encoder.encode(title: clip.title, ocr: clip.ocr, asr: clip.asr) }
     }

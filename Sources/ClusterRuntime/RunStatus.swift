@@ -106,10 +106,13 @@ package struct LiveStatus: Codable, Equatable, Sendable {
         "\(cluster.refusedHandshakeCount) connections, \(cluster.refusedMessageCount) messages"
     }
 
-    /// One line of at most 79 characters for a terminal.
+    /// What a terminal has room for.
+    static let lineMax = 79
+
+    /// One line of at most `lineMax` characters for a terminal.
     package var line: String {
         guard cluster.waitingFor.isEmpty else {
-            return String(cluster.waitingFor[0].prefix(79))
+            return String(cluster.waitingFor[0].prefix(Self.lineMax))
         }
         var parts = ["step \(cluster.committedStep)/\(stepCount)"]
         if let loss { parts.append("loss " + Self.fixed(loss, 3)) }
@@ -117,7 +120,7 @@ package struct LiveStatus: Codable, Equatable, Sendable {
         if let secondsLeft { parts.append(Self.duration(secondsLeft) + " left") }
         let count = cluster.members.count
         parts.append("\(count) worker\(count == 1 ? "" : "s")")
-        return String(parts.joined(separator: "  ").prefix(79))
+        return String(parts.joined(separator: "  ").prefix(Self.lineMax))
     }
 
     private static func fixed(_ value: Double, _ digits: Int) -> String {

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import Datasets
-import Media
 import Synchronization
 
 /// What the threads of a process wait for outside of it: files, peers. A wait that lasts is told
 /// with the next heartbeat, so that a stall explains itself.
 ///
 /// Isolation: any thread.
-final class WaitRegister: Sendable {
+final class WaitRegister: ReadingWitness {
     private struct Wait {
         let activity: String
         let start: ContinuousClock.Instant
@@ -30,15 +29,23 @@ final class WaitRegister: Sendable {
     func during<Result, Failure>(
         _ activity: String, _ body: () throws(Failure) -> Result
     ) throws(Failure) -> Result {
+        let number = begin(activity)
+        defer { end(number) }
+        return try body()
+    }
+
+    private func begin(_ activity: String) -> Int {
         let wait = Wait(activity: activity, start: now())
-        let number = state.withLock { state in
+        return state.withLock { state in
             state.beginCount += 1
             state.waits[state.beginCount] = wait
             return state.beginCount
         }
-        defer { state.withLock { $0.waits[number] = nil } }
-        return try body()
     }
+
+    package func begin(reading path: String) -> Int { begin("reading \(path)") }
+
+    package func end(_ number: Int) { state.withLock { $0.waits[number] = nil } }
 
     /// The wait that has lasted longest, once it takes noticeably long.
     var longest: String? {
@@ -48,19 +55,5 @@ final class WaitRegister: Sendable {
         let time = now() - wait.start
         guard time >= Self.noticedTime else { return nil }
         return "\(wait.activity) for \(time.components.seconds) s"
-    }
-}
-
-/// Frames of another decoding; what takes long is known by its path.
-struct RegisteredDecoding: FrameDecoding {
-    let base: any FrameDecoding
-    let waits: WaitRegister
-
-    func decode(
-        path: String, _ specification: FrameSpecification
-    ) throws(MediaFailure) -> [UInt8] {
-        try waits.during("reading \(path)") { () throws(MediaFailure) in
-            try base.decode(path: path, specification)
-        }
     }
 }

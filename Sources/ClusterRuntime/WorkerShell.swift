@@ -64,7 +64,8 @@ final class WorkerEnvironment: Sendable {
     func stop() {
         dataPlane.stop()
         replicaThread.stop()
-        if !loader.shutDown(), let wait = waits.longest {
+        if !loader.shutDown() {
+            let wait = waits.longest ?? "reading"
             shared.logger.warning("leaves a thread behind that has been \(wait)")
         }
         lanes.stop()

@@ -73,7 +73,7 @@ package final class TreeExchange {
         var isGathered = false
         /// Partial sums of other machines that came before the local one.
         var held: [SharedBytes] = []
-        var missingChildren: Int
+        var missingChildCount: Int
         var isPartialSent = false
     }
 
@@ -118,7 +118,7 @@ package final class TreeExchange {
         ungathered = Array(own)
         for chunk in own {
             gatherings[chunk] = Gathering(
-                missingChildren: schedule.children(of: machine, chunk: chunk).count)
+                missingChildCount: schedule.children(of: machine, chunk: chunk).count)
         }
         unread = neighbours.filter { $0 != rank }.map {
             ($0, Array(schedule.chunks(gatheredBy: $0)))
@@ -135,20 +135,17 @@ package final class TreeExchange {
 
     /// What is missing, of the first stage at which something is; nil if nothing of others is.
     package var lack: ExchangeLack? {
-        let lacks = [
-            ExchangeLack(
-                .reports, (0..<schedule.worldSize).filter { !reports.has($0) && $0 != rank }),
-            ExchangeLack(.partials, gatherings.flatMap { missingChildren($0.key, $0.value) }),
-            ExchangeLack(
-                .totals,
-                unread.filter { !$0.chunks.isEmpty }.map(\.gatherer)
-                    + gatherings.compactMap { missingParent($0.key, $0.value) }),
-        ]
-        return lacks.first { !$0.ranks.isEmpty }
+        let silent = (0..<schedule.worldSize).filter { !reports.has($0) && $0 != rank }
+        if let lack = ExchangeLack(.reports, silent) { return lack }
+        let children = gatherings.flatMap { lackingChildren($0.key, $0.value) }
+        if let lack = ExchangeLack(.partials, children) { return lack }
+        let gatherers = unread.filter { !$0.chunks.isEmpty }.map(\.gatherer)
+        let parents = gatherings.compactMap { lackingParent($0.key, $0.value) }
+        return ExchangeLack(.totals, gatherers + parents)
     }
 
-    private func missingChildren(_ chunk: Int, _ gathering: Gathering) -> [Int] {
-        guard gathering.missingChildren > 0 else { return [] }
+    private func lackingChildren(_ chunk: Int, _ gathering: Gathering) -> [Int] {
+        guard gathering.missingChildCount > 0 else { return [] }
         return schedule.children(of: machine, chunk: chunk)
             .map { schedule.gatherer(of: chunk, on: $0) }
             .filter {
@@ -156,7 +153,7 @@ package final class TreeExchange {
             }
     }
 
-    private func missingParent(_ chunk: Int, _ gathering: Gathering) -> Int? {
+    private func lackingParent(_ chunk: Int, _ gathering: Gathering) -> Int? {
         guard gathering.isPartialSent, let parent = schedule.parent(of: machine, chunk: chunk)
         else { return nil }
         let gatherer = schedule.gatherer(of: chunk, on: parent)
@@ -301,7 +298,7 @@ package final class TreeExchange {
             gatherings[part.chunk]?.held.append(try sums.plain(payload, encoding, part.chunk))
         }
         accepted.insert(part)
-        gatherings[part.chunk]?.missingChildren -= 1
+        gatherings[part.chunk]?.missingChildCount -= 1
         return .accepted(passOn(part.chunk))
     }
 
@@ -347,7 +344,7 @@ package final class TreeExchange {
     /// Sends the partial sum up, or the total down, once everything is in it.
     private func passOn(_ chunk: Int) -> [Outgoing] {
         guard let gathering = gatherings[chunk], gathering.hasLocalSum,
-            gathering.missingChildren == 0
+            gathering.missingChildCount == 0
         else { return [] }
         guard let parent = schedule.parent(of: machine, chunk: chunk) else { return finish(chunk) }
         gatherings[chunk]?.isPartialSent = true

@@ -78,8 +78,8 @@ final class LoaderWorkshop: Sendable {
     }
 
     /// False if some have not ended then.
-    func waitForThreads(seconds: Int) -> Bool {
-        threads.wait(timeout: .now() + .seconds(seconds)) == .success
+    func waitForThreads(_ milliseconds: Int) -> Bool {
+        threads.wait(timeout: .now() + .milliseconds(milliseconds)) == .success
     }
 
     /// False when the thread is to end.
@@ -95,6 +95,8 @@ final class LoaderWorkshop: Sendable {
 
     private func decode(_ clipIndex: Int) -> Result<ClipRow, UnreadableClip> {
         let clip = source.clips[clipIndex]
+        let reading = source.witness?.begin(reading: clip.path)
+        defer { if let reading { source.witness?.end(reading) } }
         let frames: [UInt8]
         do {
             frames = try cache.frames(of: clip.path, specification) {

@@ -32,9 +32,6 @@ package final class MicrobatchLoader: Sendable {
 
     package typealias Completion = @Sendable (LoadOutcome) -> Void
 
-    /// No clip takes as long to decode as a user waits for a program to end.
-    private static let lastClipSecondsMax = 5
-
     private let workshop: LoaderWorkshop
     private let order: SampleOrder
     private let orders = Mutex<[EpochOrder]>([])
@@ -85,15 +82,17 @@ package final class MicrobatchLoader: Sendable {
     /// Drops what is held for steps up to this one: lanes that moved to another worker.
     package func discard(through step: Step) { workshop.discard(through: step) }
 
-    /// Ends the threads after the clips that they are decoding and waits for them, five seconds at
-    /// most. Those who wait for a microbatch are told `.stopped`, and so is everybody later.
+    /// Ends the threads after the clips that they are decoding and waits for them. Those who wait
+    /// for a microbatch are told `.stopped`, and so is everybody later.
     ///
     /// Isolation: any thread but the loader's own.
+    /// - Parameter milliseconds: at most so long; no clip takes as long to decode as a user waits
+    ///   for a program to end.
     /// - Returns: false if a thread goes on: a file system that does not answer holds it.
     @discardableResult
-    package func shutDown() -> Bool {
+    package func shutDown(within milliseconds: Int = 5000) -> Bool {
         workshop.stop()
-        return workshop.waitForThreads(seconds: Self.lastClipSecondsMax)
+        return workshop.waitForThreads(milliseconds)
     }
 
     private func plan(step: Step, lane: Int) -> LoaderWorkshop.Queue.Plan {
@@ -120,14 +119,26 @@ package struct ClipSource: Sendable {
     package let clips: [Clip]
     package let order: SampleOrder
     package let decoder: any FrameDecoding
+    let witness: (any ReadingWitness)?
 
     package init(
-        clips: [Clip], order: SampleOrder, decoder: any FrameDecoding = VideoFileDecoding()
+        clips: [Clip], order: SampleOrder, decoder: any FrameDecoding = VideoFileDecoding(),
+        witness: (any ReadingWitness)? = nil
     ) {
         self.clips = clips
         self.order = order
         self.decoder = decoder
+        self.witness = witness
     }
+}
+
+/// Is told which files are being read: a file system may not answer.
+///
+/// Isolation: any thread.
+package protocol ReadingWitness: Sendable {
+    /// - Returns: what `end` is to be told.
+    func begin(reading path: String) -> Int
+    func end(_ number: Int)
 }
 
 /// An outcome that a thread waits for.

@@ -115,11 +115,12 @@ extension VirtualCluster {
         switch cut.shape {
         case .isolated(let place): cut.shape = .isolated(nodes[place % nodes.count])
         case .line(let near, let far):
-            // Two different ones, as long as there are two.
+            guard nodes.count > 1 else { return }
             let place = near % nodes.count
-            let others = nodes.count - 1
-            let distance = others == 0 ? 0 : 1 + far % others
-            cut.shape = .line(nodes[place], nodes[(place + distance) % nodes.count])
+            let other = (place + 1 + far % (nodes.count - 1)) % nodes.count
+            cut.shape = .line(nodes[place], nodes[other])
+            // Workers have no other plane in common.
+            if place > 0, other > 0 { cut.planes = .data }
         case .bridged(let key, let place):
             cut.shape = .bridged(key: key, bridge: nodes[place % nodes.count])
         case .halves: break

@@ -175,32 +175,46 @@ import Testing
         "worker \(WorkerID(number)) on host (process \(number))"
     }
 
+    private static func lack(
+        _ stage: ExchangeLack.Stage, _ ranks: Int..., count: Int? = nil
+    ) -> ExchangeLack {
+        ExchangeLack(stage, first: ranks, of: count ?? ranks.count)
+    }
+
     static let latenesses = [
         Lateness(
             testDescription: "a line in one direction",
             lacks: [
-                1: .init(.totals, [1, 2]), 2: .init(.reports, [2]), 3: .init(.totals, [1]),
+                1: lack(.totals, 1, 2), 2: lack(.reports, 2), 3: lack(.totals, 1),
             ], explanation: "\(name(2)) waits for \(name(3))"),
         Lateness(
             testDescription: "all lines of one",
-            lacks: [1: .init(.reports, [1]), 2: .init(.totals, [0]), 3: .init(.reports, [1])],
+            lacks: [1: lack(.reports, 1), 2: lack(.totals, 0), 3: lack(.reports, 1)],
             explanation: "2 workers wait for \(name(2))"),
         Lateness(
             testDescription: "a line in both directions",
-            lacks: [1: .init(.reports, [1]), 2: .init(.reports, [0])],
-            explanation: "\(name(2)) waits for \(name(1)), \(name(1)) waits for \(name(2))"),
+            lacks: [1: lack(.reports, 1), 2: lack(.reports, 0)],
+            explanation: "\(name(1)) waits for \(name(2)), \(name(2)) waits for \(name(1))"),
+        Lateness(
+            testDescription: "all lines of one in both directions",
+            lacks: [1: lack(.reports, 2), 2: lack(.reports, 2), 3: lack(.reports, 0, 1)],
+            explanation: "2 workers wait for \(name(3))"),
+        Lateness(
+            testDescription: "all lines to one of many",
+            lacks: [1: lack(.totals, 1), 2: lack(.reports, 0, 2, count: 999)],
+            explanation: "\(name(2)) waits for 999 workers"),
         Lateness(
             testDescription: "a chain of partial sums",
             lacks: [
-                1: .init(.partials, [1]), 2: .init(.partials, [2]), 3: .init(.totals, [1]),
+                1: lack(.partials, 1), 2: lack(.partials, 2), 3: lack(.totals, 1),
             ], explanation: "\(name(2)) waits for \(name(3))"),
         Lateness(
             testDescription: "memory that has not come",
-            lacks: [1: .init(.memory, [2]), 2: .init(.reports, [0])],
+            lacks: [1: lack(.memory, 2), 2: lack(.reports, 0)],
             explanation: "\(name(1)) waits for the memory of \(name(3))"),
         Lateness(
             testDescription: "a rank that is none",
-            lacks: [1: .init(.reports, [3, 4_000_000_000]), 2: .init(.reports, [0])],
+            lacks: [1: lack(.memory, 3, 4_000_000_000), 2: lack(.reports, 0)],
             explanation: "\(name(2)) waits for \(name(1))"),
     ]
 

@@ -28,7 +28,7 @@ import Testing
         .heartbeat(
             Heartbeat(
                 generation: Generation(4), applied: Step(8), isExchanging: true,
-                lack: ExchangeLack(.totals, [0, 3, 4095]), activity: "waits",
+                lack: ExchangeLack(.totals, first: [0, 3, 4095], of: 900), activity: "waits",
                 exchangeTimes: times)),
         .ready(
             Generation(5),
@@ -102,5 +102,31 @@ import Testing
             if (try? CoordinatorMessage(decoding: bytes)) == nil { refusedCount += 1 }
         }
         #expect(refusedCount > 10_000)
+    }
+
+    /// It stands behind kind, generation, step applied with its mark, and whether it exchanges.
+    @Test(
+        arguments: [
+            ("no such stage", [5, 1, 0, 0, 0, 1, 0, 0, 0, 7, 0, 0, 0]),
+            ("no ranks", [2, 1, 0, 0, 0, 0, 0, 0, 0]),
+            ("more ranks than there are", [2, 0, 0, 0, 0, 1, 0, 0, 0, 7, 0, 0, 0]),
+            (
+                "more ranks than may be told",
+                [2, 9, 0, 0, 0, 9, 0, 0, 0] + [UInt8](repeating: 0, count: 36)
+            ),
+        ] as [(String, [UInt8])])
+    func aLackThatIsNoneIsRefused(_ what: String, _ lack: [UInt8]) throws {
+        let sound = Heartbeat(
+            generation: Generation(4), applied: Step(8), isExchanging: true,
+            lack: ExchangeLack(.reports, first: [7], of: 1), activity: "", exchangeTimes: .init())
+        var bytes = WorkerMessage.heartbeat(sound).encode()
+        let place = 1 + 8 + 1 + 8 + 1
+        #expect(Array(bytes[place..<place + 13]) == [2, 1, 0, 0, 0, 1, 0, 0, 0, 7, 0, 0, 0])
+        bytes.replaceSubrange(place..<place + 13, with: lack)
+
+        let failure = #expect(throws: MalformedBytes.self) {
+            _ = try WorkerMessage(decoding: bytes)
+        }
+        #expect(failure?.field == "lack", "\(what)")
     }
 }

@@ -33,7 +33,7 @@ import Testing
 
         first.configure([1: two])
         #expect(first.segments == nil)
-        #expect(first.missing == [two])
+        #expect(first.missing == [1: two])
         second.configure([0: one])
         first.exchangeSegments()
 
@@ -55,7 +55,7 @@ import Testing
 
         first.configure([:])
         first.configure([1: two])
-        #expect(first.missing == [two], "the plan between did without it")
+        #expect(first.missing == [1: two], "the plan between did without it")
         second.configure([0: one])
         first.exchangeSegments()
         #expect(first.missing.isEmpty, "each generation hands segments over again")

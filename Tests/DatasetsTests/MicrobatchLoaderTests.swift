@@ -39,6 +39,26 @@ private final class ScriptedDecoding: FrameDecoding {
     }
 }
 
+/// Notes what is being read.
+private final class Witness: ReadingWitness {
+    private let state = Mutex((begun: [String](), open: Set<Int>()))
+
+    var begun: [String] { state.withLock { $0.begun } }
+    var openCount: Int { state.withLock { $0.open.count } }
+
+    func begin(reading path: String) -> Int {
+        state.withLock { state in
+            state.begun.append(path)
+            state.open.insert(state.begun.count)
+            return state.begun.count
+        }
+    }
+
+    func end(_ number: Int) {
+        state.withLock { state in #expect(state.open.remove(number) != nil) }
+    }
+}
+
 @Suite struct MicrobatchLoaderTests {
     private let specification = FrameSpecification(frameCount: 1, frameSize: 2)
 
@@ -78,13 +98,14 @@ private final class ScriptedDecoding: FrameDecoding {
 
     private func makeLoader(
         _ bench: Bench, _ decoder: ScriptedDecoding, threadCount: Int = 2,
-        heldBytesMax: Int = 1 << 20, cacheBytesMax: Int = 0
+        heldBytesMax: Int = 1 << 20, cacheBytesMax: Int = 0, witness: Witness? = nil
     ) throws -> MicrobatchLoader {
         MicrobatchLoader(
             MicrobatchLoader.Configuration(
                 specification: specification, threadCount: threadCount,
                 heldBytesMax: heldBytesMax),
-            source: ClipSource(clips: bench.clips, order: bench.order, decoder: decoder),
+            source: ClipSource(
+                clips: bench.clips, order: bench.order, decoder: decoder, witness: witness),
             cache: try FrameCache(.memory, bytesMax: cacheBytesMax),
             encodeText: { [Int32($0.title) ?? -1, 7] })
     }
@@ -253,16 +274,35 @@ private final class ScriptedDecoding: FrameDecoding {
         #expect(loader.load(step: Step(1), lane: 0) == .stopped)
     }
 
+    @Test func whatIsReadIsWitnessedFromBeginningToEndEvenInVain() throws {
+        let bench = try Bench()
+        let paths = bench.order.clips(step: Step(1), lane: 0).map { bench.clips[$0].path }
+        let witness = Witness()
+        let loader = try makeLoader(
+            bench, ScriptedDecoding(brokenPaths: [paths[1]]), witness: witness)
+
+        _ = loader.load(step: Step(1), lane: 0)
+        loader.shutDown()
+
+        #expect(witness.begun.sorted() == paths.sorted())
+        #expect(witness.openCount == 0)
+    }
+
     /// As on a file system whose server is gone.
     @Test func aClipThatIsNeverReadHoldsUpNoEnd() throws {
         let bench = try Bench()
         let gate = DispatchSemaphore(value: 0)
-        let loader = try makeLoader(bench, ScriptedDecoding(gate: gate), threadCount: 1)
+        let witness = Witness()
+        let loader = try makeLoader(
+            bench, ScriptedDecoding(gate: gate), threadCount: 1, witness: witness)
         defer { gate.signal() }
         let answered = DispatchSemaphore(value: 0)
         loader.load(step: Step(1), lane: 0) { _ in answered.signal() }
 
-        #expect(!loader.shutDown())
+        let deadline = Date().addingTimeInterval(60)
+        while witness.openCount == 0, Date() < deadline { sched_yield() }
+
+        #expect(!loader.shutDown(within: 50))
         answered.wait()
     }
 }

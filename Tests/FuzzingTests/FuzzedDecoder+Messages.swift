@@ -34,7 +34,7 @@ extension FuzzedDecoder {
         .heartbeat(
             Heartbeat(
                 generation: Generation(1), applied: Step(3), isExchanging: true,
-                lack: ExchangeLack(.partials, [0, 2]),
+                lack: ExchangeLack(.partials, first: [0, 2], of: 2),
                 activity: "waits", exchangeTimes: ExchangeTimes())),
         .ready(Generation(1), progress), .stepApplied(report),
         .clipUnreadable(MaskedClip(step: Step(4), clipIndex: 5), reason: "truncated"),

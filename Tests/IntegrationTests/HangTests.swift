@@ -9,18 +9,13 @@ import Testing
 
     init() throws { workplace = try Workplace.shared.get() }
 
-    private func waitUntil(_ what: String, _ condition: () throws -> Bool) throws {
-        let deadline = Date().addingTimeInterval(60)
-        while Date() < deadline { if try condition() { return } }
-        throw Cluster.Waited(what: what, coordinator: "")
-    }
-
     /// Its path becomes a pipe into which nobody writes, as on a file system whose server is gone.
     @Test func aClipThatIsNeverReadIsNamedAndHoldsUpNoEnd() throws {
         let clips = try workplace.copyOfClips()
         let file = try workplace.writeConfiguration(
             replacing: [
                 "directory": clips.folder.path, "count": "2", "microbatchSize": "1",
+                "epochCount": "1000",
             ], named: "hanging.yaml")
         let run = workplace.newRun()
         let launch = try AccordProcess(
@@ -28,19 +23,21 @@ import Testing
                 "launch", "--config", file.path, "--workers", "2", "--threads", "1", "--run",
                 run.path,
             ], logsIn: workplace.directory)
-        try waitUntil("a step") { launch.output.contains(/step [1-9]/) }
+        defer { launch.signal(SIGINT) }
+        try LaunchTests.waitForStep(1, of: launch)
         for video in try clips.videos() {
-            try FileManager.default.removeItem(at: video)
-            #expect(mkfifo(video.path, 0o600) == 0)
+            let pipe = video.path + ".pipe"
+            #expect(mkfifo(pipe, 0o600) == 0)
+            #expect(rename(pipe, video.path) == 0)
         }
 
         let reading = /step \d+ waits for worker .* and has been reading (.*\.mp4) for \d+ s/
         var path: String?
-        try waitUntil("the explanation") {
+        let deadline = Date().addingTimeInterval(60)
+        while path == nil, Date() < deadline {
             let why = try AccordProcess.run(
                 ["why", "--run", run.path], logsIn: workplace.directory)
             path = why.output.firstMatch(of: reading).map { String($0.output.1) }
-            return path != nil
         }
         #expect(try clips.videos().map(\.path).contains(try #require(path)))
 

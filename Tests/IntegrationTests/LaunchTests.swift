@@ -33,7 +33,7 @@ import Testing
         let workplace = try Workplace.shared.get()
         let run = workplace.newRun()
         let first = try launch(workplace, run, workerCount: 2, threadCount: 1)
-        try waitForStep(10, of: first)
+        try Self.waitForStep(10, of: first)
         first.signal(signal)
         let interrupted = try first.wait()
 
@@ -90,7 +90,7 @@ import Testing
         let workplace = try Workplace.shared.get()
         let run = workplace.newRun()
         let first = try launch(workplace, run, workerCount: 2, threadCount: 1)
-        try waitForStep(2, of: first)
+        try Self.waitForStep(2, of: first)
         let second = try launch(workplace, run, workerCount: 2, threadCount: 1).wait()
 
         #expect(second.exitCode == 67)
@@ -100,11 +100,12 @@ import Testing
         #expect(outcome.output.contains("state hash \(try SameBitsTests.reference.get())"))
     }
 
-    private func waitForStep(_ step: Int, of process: AccordProcess) throws {
+    static func waitForStep(_ step: Int, of process: AccordProcess) throws {
         let deadline = Date().addingTimeInterval(60)
         while Date() < deadline {
             let steps = process.output.matches(of: /step (\d+)\//).compactMap { Int($0.output.1) }
             if let last = steps.last, last >= step { return }
+            _ = poll(nil, 0, 20)
         }
         throw Cluster.Waited(what: "step \(step) of the launch", coordinator: process.errors)
     }

@@ -13,7 +13,7 @@
 /// words of 32 bits, and word j of all 8 columns lie side by side. Little-endian.
 /// Source: Lemire and Boytsov 2015, arXiv:1209.2137, section 4 (columns of words, as SIMD-BP128).
 ///
-/// Memory may begin anywhere. Source and target must not overlap.
+/// Memory may begin anywhere. Packed bytes must overlap with nothing.
 enum { ACCORD_PACKED_BLOCK = 256, ACCORD_PACKED_BLOCK_BYTES_MAX = 1 + 4 * ACCORD_PACKED_BLOCK };
 
 /// The first rule that packed bytes break.

@@ -54,8 +54,8 @@ final class MachineLink {
         return segments.count == neighbours.count ? segments : nil
     }
 
-    /// Whoever is waited for, for the sentence that explains it.
-    var missing: [WorkerID] { neighbours.values.filter { known[$0] == nil }.sorted() }
+    /// By rank, those whose segments have not come.
+    var missing: [Int: WorkerID] { neighbours.filter { known[$0.value] == nil } }
 
     /// Some neighbour has not got the own segment: its doorbell was full.
     var hasUnserved: Bool { served.count < neighbours.count }

@@ -89,7 +89,7 @@ extension NetworkCut: CustomStringConvertible {
             switch shape {
             case .isolated(0): "the coordinator alone"
             case .isolated(let node): "worker \(node) alone"
-            case .line(let near, let far): "node \(near) and node \(far)"
+            case .line(let near, let far): "the line of node \(near) to node \(far)"
             case .halves: "two halves"
             case .bridged(_, let node): "two halves, node \(node) sees both"
             }
