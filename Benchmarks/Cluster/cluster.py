@@ -444,6 +444,17 @@ class Machines:
             holder.wait()
 
 
+def both_ends(machines, cluster, sender, receiver):
+    """Who receives nothing waits for sums; or, when the step before was not over everywhere, either
+    of the two fetches its result from the other."""
+    processes = {number: cluster.workers[number - 1].pid for number in (sender, receiver)}
+    waits = (rf"process {processes[receiver]}\) waits for worker \w+ on \S+ "
+             rf"\(process {processes[sender]}\)")
+    fetches = [rf"process {processes[one]}\), which .* from tcp://{machines.address(other)}:"
+               for one, other in ((sender, receiver), (receiver, sender))]
+    return re.compile("|".join([waits, *fetches]))
+
+
 def cut(options):
     """Packets from one worker's machine to another's get lost for a while, in silence."""
     epochs = 1500
@@ -466,9 +477,7 @@ def cut(options):
     explained, healed, stalls = [], [], 0
     for _ in range(options.count or 5):
         sender, receiver = random.sample(range(1, 4), 2)
-        sentence = re.compile(
-            rf"process {cluster.workers[receiver - 1].pid}\) waits for worker \w+ on \S+ "
-            rf"\(process {cluster.workers[sender - 1].pid}\)")
+        sentence = both_ends(machines, cluster, sender, receiver)
         machines.aim(sender, receiver, "02:00:00:00:00:ff")
         start, last = time.monotonic(), cluster.newest()
         cluster.wait("the sentence that names both", lambda: sentence.search(cluster.why()))

@@ -24,7 +24,7 @@ extension CoordinatorCore {
         case .preparing:
             return unreadyMembers
         case .running:
-            return silences + lateSums + stragglers + latecomers
+            return silences + lateSums + (isAtEnd ? [lastCheckpoint] : stragglers) + latecomers
         case .stopping(_, _, let untilTick):
             let left = seconds(untilTick > now ? untilTick - now : 0)
             return members.map {
@@ -33,6 +33,13 @@ extension CoordinatorCore {
         case .finished:
             return []
         }
+    }
+
+    /// The last step is in the ledger.
+    private var isAtEnd: Bool { committed.number == configuration.welcome.stepCount }
+
+    private var lastCheckpoint: String {
+        "the end of the run waits for the checkpoint of step \(committed)"
     }
 
     private var holdReason: String {

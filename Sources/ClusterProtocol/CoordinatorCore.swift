@@ -110,6 +110,8 @@ package struct CoordinatorCore: Sendable {
     /// The exchange that everybody waits for, if there is one.
     var exchange: RunningExchange?
     var patience: ExchangePatience
+    /// Lines that may be cut, and have not been proven sound; all of one moment.
+    var lineChecks: [LineCheck] = []
     var pace = Pace()
     var evictionCount = 0
     var divergenceCount = 0
@@ -208,6 +210,7 @@ package struct CoordinatorCore: Sendable {
     private mutating func onTick() {
         evictTheDead()
         watchExchange()
+        evictBehindCutLines()
         admitCandidates()
         rebalanceIfWorthwhile()
         explainStall()
@@ -271,6 +274,7 @@ package struct CoordinatorCore: Sendable {
                 PendingSnapshot(step: step, stateHash: hash, worker: members[index].worker))
         case .sighted(let worker):
             onSighted(worker)
+            onSighted(worker, by: members[index].worker)
         case .retire(let reason):
             onRetire(index, reason)
         case .leave(let reason):

@@ -18,7 +18,8 @@ struct ExchangePatience: Sendable {
     private let ticksMin: UInt64
     /// Of an exchange that has ended, in ticks; an old one counts less and less.
     private var longestTicks: UInt64 = 0
-    private var stallsInARow = 0
+    /// Since a step has gone well.
+    private(set) var stallsInARow = 0
     /// Exchanges that were given up.
     private(set) var stallCount = 0
 

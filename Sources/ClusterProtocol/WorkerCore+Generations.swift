@@ -2,8 +2,9 @@
 import Primitives
 
 extension WorkerCore {
-    /// Ten seconds: sources that have died are replaced by a new plan long before.
-    private static let failedCatchUpsMax = 100
+    /// Half a minute: sources that have died are replaced by a new plan long before, but one that
+    /// the coordinator hears may be out of reach here.
+    private static let failedCatchUpTicksMax: UInt64 = 300
 
     mutating func onPrepare(_ generation: Generation) {
         guard generation >= self.generation, phase != .joining, phase != .settingUp else { return }
@@ -96,6 +97,7 @@ extension WorkerCore {
     /// and plan again. Until then the same is tried again at the next tick.
     mutating func onCatchUpFailed(_ reason: String) {
         busy = .no
+        if failedCatchUpCount == 0 { failedCatchUpSinceTick = now }
         if failedCatchUp != reason { directives.append(.note("catching up failed: \(reason)")) }
         failedCatchUp = reason
         failedCatchUpCount += 1
@@ -113,7 +115,7 @@ extension WorkerCore {
 
     /// The others wait for this worker: if it cannot come to the base, it comes back as a new one.
     private mutating func catchUpAgain(_ plan: StepPlan) {
-        guard failedCatchUpCount < Self.failedCatchUpsMax else {
+        guard now - failedCatchUpSinceTick < Self.failedCatchUpTicksMax else {
             let text = "cannot catch up with step \(plan.base): \(failedCatchUp ?? "")"
             send(.leave(reason: text))
             end(.evicted, text)
