@@ -22,7 +22,7 @@ extension CoordinatorCore {
     /// So many lines are looked at after one stall.
     private static let checkedLinesMax = 3
     private static let checkRepetitionTicks: UInt64 = 10
-    private static let checkTicksMax: UInt64 = 40
+    private static let checkTicksMax: UInt64 = 70
 
     // MARK: - Causes
 
@@ -55,7 +55,7 @@ extension CoordinatorCore {
             suspect: member.worker, witness: waiters[0].member.worker)
     }
 
-    /// Of one that nobody else has company in.
+    /// Of one that waits for somebody whom nobody else waits for.
     private func cause(of waiter: LackingMember, _ plan: StepPlan) -> LackCause {
         let first = plan.members[waiter.ranks[0]]
         let waits = "\(waiter.member.name) waits for \(waiter.what)"
@@ -94,11 +94,14 @@ extension CoordinatorCore {
 
     // MARK: - Checks
 
-    /// An exchange was given up twice in a row: is the network slow, or is a line cut? The others
-    /// are asked to reach those who may be behind it, as for a worker that is silent.
+    /// An exchange was given up twice in a row: is the network slow, or is a line cut? Either end
+    /// is asked to reach the other, as for a worker that is silent: connections of one direction
+    /// may fail alone.
     mutating func checkLines() {
-        lineChecks = lackCauses.prefix(Self.checkedLinesMax).map {
-            LineCheck(suspect: $0.suspect, witness: $0.witness, sinceTick: now)
+        lineChecks = lackCauses.prefix(Self.checkedLinesMax).flatMap { cause in
+            [(cause.suspect, cause.witness), (cause.witness, cause.suspect)].map {
+                LineCheck(suspect: $0, witness: $1, sinceTick: now)
+            }
         }
         askForLines()
     }
@@ -118,20 +121,29 @@ extension CoordinatorCore {
     /// Does without a worker that another one cannot reach, though both are heard here: every step
     /// needs every line.
     mutating func evictBehindCutLines() {
-        lineChecks.removeAll { check in
-            patience.stallsInARow == 0
-                || [check.suspect, check.witness].contains { members.position(of: $0) == nil }
-        }
-        guard let oldest = lineChecks.first else { return }
+        guard phase == .running, let oldest = lineChecks.first else { return }
         let ticks = now - oldest.sinceTick
         guard ticks > Self.checkTicksMax else {
-            if ticks > 0, ticks.isMultiple(of: Self.checkRepetitionTicks) { askForLines() }
+            if ticks.isMultiple(of: Self.checkRepetitionTicks) { askForLines() }
             return
         }
-        guard let suspect = members.position(of: oldest.suspect),
-            let witness = members.position(of: oldest.witness)
-        else { return }
+        let causes = lackCauses
+        let failed = lineChecks.first { isStillTrue($0, causes) }
         lineChecks = []
+        guard let failed, let suspect = members.position(of: failed.suspect),
+            let witness = members.position(of: failed.witness)
+        else { return }
+        patience.noteEviction()
         evict([(suspect, "\(members[witness].member.name) does not reach it")])
+    }
+
+    /// The exchange that was begun since waits for the same line, and the silence of the witness is
+    /// not its own.
+    private func isStillTrue(_ check: LineCheck, _ causes: [LackCause]) -> Bool {
+        guard let witness = members.position(of: check.witness),
+            members[witness].liveness.silence(at: now) <= Self.checkRepetitionTicks
+        else { return false }
+        let ends = Set([check.suspect, check.witness])
+        return causes.contains { Set([$0.suspect, $0.witness]) == ends }
     }
 }

@@ -24,7 +24,7 @@ extension CoordinatorCore {
         case .preparing:
             return unreadyMembers
         case .running:
-            return silences + lateSums + (isAtEnd ? [lastCheckpoint] : stragglers) + latecomers
+            return silences + lateSums + stragglers + latecomers + lastCheckpoint
         case .stopping(_, _, let untilTick):
             let left = seconds(untilTick > now ? untilTick - now : 0)
             return members.map {
@@ -35,11 +35,11 @@ extension CoordinatorCore {
         }
     }
 
-    /// The last step is in the ledger.
-    private var isAtEnd: Bool { committed.number == configuration.welcome.stepCount }
+    private var lastStep: Step { Step(configuration.welcome.stepCount) }
 
-    private var lastCheckpoint: String {
-        "the end of the run waits for the checkpoint of step \(committed)"
+    private var lastCheckpoint: [String] {
+        guard committed == lastStep, checkpoint < committed else { return [] }
+        return ["the end of the run waits for the checkpoint of step \(committed)"]
     }
 
     private var holdReason: String {
@@ -88,7 +88,7 @@ extension CoordinatorCore {
         let hindmost = hindmost
         // Reports of steps that have been applied may be on their way.
         let isStall = pace.isStall(at: now) && hindmost.first?.applied == committed
-        guard isLong || isStall else { return [] }
+        guard isLong || isStall, hindmost.first?.applied != lastStep else { return [] }
         let late = hindmost.filter { $0.exchanging == nil }
         let step = (hindmost.first?.applied ?? committed).next
         return late.map { "step \(step) waits for \($0.member.name), which \($0.activity)" }

@@ -40,6 +40,9 @@ struct ExchangePatience: Sendable {
         longestTicks = max(ticks, longestTicks * 15 / 16)
     }
 
+    /// Whoever was in the way is gone: what follows need not wait longer than after one stall.
+    mutating func noteEviction() { stallsInARow = min(stallsInARow, 1) }
+
     /// Everybody has come through a step of this generation.
     mutating func noteQuietStep() { stallsInARow = 0 }
 }

@@ -5,6 +5,7 @@ extension WorkerCore {
     /// Half a minute: sources that have died are replaced by a new plan long before, but one that
     /// the coordinator hears may be out of reach here.
     private static let failedCatchUpTicksMax: UInt64 = 300
+    private static let silentCatchUpTicksMax: UInt64 = 150
 
     mutating func onPrepare(_ generation: Generation) {
         guard generation >= self.generation, phase != .joining, phase != .settingUp else { return }
@@ -97,7 +98,10 @@ extension WorkerCore {
     /// and plan again. Until then the same is tried again at the next tick.
     mutating func onCatchUpFailed(_ reason: String) {
         busy = .no
-        if failedCatchUpCount == 0 { failedCatchUpSinceTick = now }
+        // An attempt that took longer than silence may was given pieces.
+        if failedCatchUpCount == 0 || now - catchUpTick > Self.silentCatchUpTicksMax {
+            failedCatchUpSinceTick = now
+        }
         if failedCatchUp != reason { directives.append(.note("catching up failed: \(reason)")) }
         failedCatchUp = reason
         failedCatchUpCount += 1
@@ -136,6 +140,7 @@ extension WorkerCore {
 
     mutating func catchUp(_ choice: CatchUp, to step: Step, goal: Step) {
         busy = .catchingUp
+        catchUpTick = now
         // Of the step, if the attempt succeeds; until then nobody asks.
         if case .fetchReduced = choice { keepsResult = true } else { keepsResult = false }
         directives.append(

@@ -130,8 +130,9 @@ package struct WorkerCore: Sendable {
     /// Why the last attempt to catch up failed; it is repeated at the next tick.
     var failedCatchUp: String?
     var failedCatchUpCount = 0
-    /// Of the first of them.
+    /// Of the first of them since something has come.
     var failedCatchUpSinceTick: UInt64 = 0
+    var catchUpTick: UInt64 = 0
     var hasState = false
     /// Has the reduced result of step applied, and can serve it without an offer.
     var keepsResult = false

@@ -315,13 +315,16 @@ final class WorkerShell {
                 expectation: expectation))
     }
 
+    /// Several round trips of a network whose buffers are full.
+    private static let probeSecondsMax = 3
+
     /// A frozen process answers nothing, whatever its system does for it.
     private func probe(_ worker: WorkerID, _ address: PeerAddress) {
         let source = address.source(keys?.coordinator)
         _ = NamedThread("probe") { [context, events] in
             let client = TransferClient(context, .presence, from: [source])
             do {
-                _ = try client.fetch(silenceSecondsMax: 1) { false }
+                _ = try client.fetch(silenceSecondsMax: Self.probeSecondsMax) { false }
                 events.post(.sighted(worker))
             } catch {
                 // Silence is the answer.

@@ -15,7 +15,7 @@ package enum FaultKind: String, CaseIterable, Codable, Sendable {
     case transferLost = "transfer lost"
     // The network.
     case nodeIsolated = "node isolated"
-    case lineCut = "line between two nodes cut"
+    case lineCut = "line cut"
     case networkHalved = "network halved"
     case networkBridged = "halves with a bridge"
     case oneWayCut = "cut in one direction"
