@@ -211,15 +211,20 @@ def freezes(options):
     cluster.end()
 
 
-def chaos(options):
-    """Random kills and freezes of workers and coordinator in one run that must not notice."""
-    epochs = options.epochs
+def undisturbed_hash(options, epochs):
     quiet = Cluster(options, "quiet", epochCount=epochs)
     quiet.start_coordinator(1)
     quiet.add_worker(2)
     assert quiet.coordinator.wait() == 0, "the undisturbed run failed; see " + quiet.run
     expected = quiet.hash()
     quiet.end()
+    return expected
+
+
+def chaos(options):
+    """Random kills and freezes of workers and coordinator in one run that must not notice."""
+    epochs = options.epochs
+    expected = undisturbed_hash(options, epochs)
 
     cluster = Cluster(options, "chaos", epochCount=epochs)
     cluster.start_coordinator(3)
@@ -459,12 +464,7 @@ def both_ends(machines, cluster, sender, receiver):
 def cut(options):
     """Packets from one worker's machine to another's get lost for a while, in silence."""
     epochs = 1500
-    quiet = Cluster(options, "uncut", epochCount=epochs)
-    quiet.start_coordinator(1)
-    quiet.add_worker(2)
-    assert quiet.coordinator.wait() == 0, "the undisturbed run failed; see " + quiet.run
-    expected = quiet.hash()
-    quiet.end()
+    expected = undisturbed_hash(options, epochs)
 
     machines = Machines(4)
     cluster = Cluster(options, "cut", epochCount=epochs)

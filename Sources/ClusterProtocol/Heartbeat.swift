@@ -83,7 +83,9 @@ extension ByteReader {
         let ranks = try readEach(field, elementBytesMin: 4) { reader throws(MalformedBytes) in
             Int(try reader.read(UInt32.self, field))
         }
-        guard (1...ExchangeLack.ranksMax).contains(ranks.count), ranks.count <= count else {
+        guard (1...ExchangeLack.ranksMax).contains(ranks.count), ranks.count <= count,
+            Set(ranks).count == ranks.count
+        else {
             throw failure(field, "\(ranks.count) ranks of \(count)")
         }
         return ExchangeLack(stage, first: ranks, of: count)

@@ -22,7 +22,9 @@ package struct TransferResource: Hashable, Sendable, CustomStringConvertible {
 
     package static let presence = TransferResource(.presence, .initial)
 
-    package var description: String { "\(kind) of step \(step)" }
+    package var description: String {
+        "\(kind == .reduced ? "result" : "\(kind)") of step \(step)"
+    }
 }
 
 /// Asks for a piece of a resource.

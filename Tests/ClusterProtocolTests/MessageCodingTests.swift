@@ -109,6 +109,7 @@ import Testing
         arguments: [
             ("no such stage", [5, 1, 0, 0, 0, 1, 0, 0, 0, 7, 0, 0, 0]),
             ("no ranks", [2, 1, 0, 0, 0, 0, 0, 0, 0]),
+            ("a rank twice", [2, 2, 0, 0, 0, 2, 0, 0, 0, 7, 0, 0, 0, 7, 0, 0, 0]),
             ("more ranks than there are", [2, 0, 0, 0, 0, 1, 0, 0, 0, 7, 0, 0, 0]),
             (
                 "more ranks than may be told",
