@@ -20,7 +20,7 @@ extension CoordinatorCore {
     }
 
     /// So many lines are looked at after one stall.
-    private static let checkedLinesMax = 3
+    private static let checkedLinesMax = 8
     private static let checkRepetitionTicks: UInt64 = 10
     private static let checkTicksMax: UInt64 = 70
 
@@ -118,7 +118,7 @@ extension CoordinatorCore {
         lineChecks.removeAll { $0.suspect == suspect && $0.witness == witness }
     }
 
-    /// Does without a worker that another one cannot reach, though both are heard here: every step
+    /// Does without workers that another one cannot reach, though both are heard here: every step
     /// needs every line.
     mutating func evictBehindCutLines() {
         guard phase == .running, let oldest = lineChecks.first else { return }
@@ -128,13 +128,20 @@ extension CoordinatorCore {
             return
         }
         let causes = lackCauses
-        let failed = lineChecks.first { isStillTrue($0, causes) }
+        let failed = lineChecks.filter { isStillTrue($0, causes) }
         lineChecks = []
-        guard let failed, let suspect = members.position(of: failed.suspect),
-            let witness = members.position(of: failed.witness)
-        else { return }
+        var evictions: [(index: Int, reason: String)] = []
+        for check in failed {
+            guard let suspect = members.position(of: check.suspect),
+                let witness = members.position(of: check.witness),
+                !evictions.contains(where: { [suspect, witness].contains($0.index) })
+            else { continue }
+            noteCutLine(members[suspect].member, members[witness].member)
+            evictions.append((suspect, "\(members[witness].member.name) does not reach it"))
+        }
+        guard !evictions.isEmpty else { return }
         patience.noteEviction()
-        evict([(suspect, "\(members[witness].member.name) does not reach it")])
+        evict(evictions)
     }
 
     /// The exchange that was begun since waits for the same line, and the silence of the witness is

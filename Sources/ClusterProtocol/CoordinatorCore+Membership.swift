@@ -47,9 +47,7 @@ extension CoordinatorCore {
         where fingerprint == configuration.dataFingerprint:
             candidates[index].member.dataEndpoint = endpoint
             candidates[index].member.machine = machine
-            candidates[index].hasEntered = true
-            firstEntryTick = firstEntryTick ?? now
-            onEnteredAgain(index)
+            onEntered(index)
         case .enter:
             _ = candidates.remove(at: index)
             let reason =
@@ -58,11 +56,21 @@ extension CoordinatorCore {
         case .heartbeat(let heartbeat):
             candidates[index].activity = heartbeat.activity
             candidates[index].applied = heartbeat.applied
+        case .sighted(let member):
+            noteReached(member, by: worker)
         case .leave:
             _ = candidates.remove(at: index)
         default:
             break
         }
+    }
+
+    private mutating func onEntered(_ index: Int) {
+        let candidate = candidates[index].member
+        candidates[index].hasEntered = membersBehindCutLines(from: candidate).isEmpty
+        guard candidates[index].hasEntered else { return askAcrossCutLines(for: candidate) }
+        firstEntryTick = firstEntryTick ?? now
+        onEnteredAgain(index)
     }
 
     /// Candidates become members at a tick, so that those of one moment come in together.

@@ -18,10 +18,17 @@ extension CoordinatorCore {
                     laneMicroseconds: state.laneMicroseconds,
                     laneCount: plan.map { $0.steadyLanes[rank].count } ?? 0)
             },
-            joiners: candidates.map { "\($0.member.name) \($0.activity)" },
+            joiners: candidates.map { "\($0.member.name) \(activity(of: $0))" },
             maskedClipCount: masked.count, evictionCount: evictionCount,
             divergenceCount: divergenceCount, stalledExchangeCount: patience.stallCount,
             waitingFor: waitingFor)
+    }
+
+    private func activity(of candidate: Candidate) -> String {
+        guard let member = membersBehindCutLines(from: candidate.member).first else {
+            return candidate.activity
+        }
+        return "waits outside until it and \(member.name) reach each other"
     }
 
     private var phaseName: String {

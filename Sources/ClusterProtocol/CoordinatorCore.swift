@@ -112,6 +112,7 @@ package struct CoordinatorCore: Sendable {
     var patience: ExchangePatience
     /// Lines that may be cut, and have not been proven sound; all of one moment.
     var lineChecks: [LineCheck] = []
+    var cutLines: [CutLine] = []
     var pace = Pace()
     var evictionCount = 0
     var divergenceCount = 0
@@ -275,6 +276,7 @@ package struct CoordinatorCore: Sendable {
         case .sighted(let worker):
             onSighted(worker)
             onSighted(worker, by: members[index].worker)
+            noteReached(worker, by: members[index].worker)
         case .retire(let reason):
             onRetire(index, reason)
         case .leave(let reason):

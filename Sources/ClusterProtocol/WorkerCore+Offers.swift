@@ -17,10 +17,21 @@ struct Offer: Equatable, Sendable {
 }
 
 extension WorkerCore {
+    private static let probedMax = 16
+
     mutating func onGuests(_ guests: [String]) {
         guard guests != self.guests else { return }
         self.guests = guests
-        directives.append(.admitGuests(guests))
+        directives.append(.admitGuests(guests + probed))
+    }
+
+    /// The other one may be asked the same, and is let in: one of the two may not be a member.
+    mutating func onProbe(_ worker: WorkerID, _ address: PeerAddress) {
+        if let key = address.publicKey, !probed.contains(key) {
+            probed = (probed + [key]).suffix(Self.probedMax)
+            directives.append(.admitGuests(guests + probed))
+        }
+        directives.append(.probe(worker, address))
     }
 
     /// A coordinator that was started again does not know of offers, so what the plan counts on

@@ -162,6 +162,8 @@ package struct WorkerCore: Sendable {
     var retained: (step: Step, stateHash: [UInt8])?
     var offer = Offer()
     var guests: [String] = []
+    /// Keys of those whom it was asked to reach last.
+    var probed: [String] = []
     var retirement: (reason: String, sinceTick: UInt64)?
     /// The newest that the coordinator has told of.
     var checkpoint = Step.initial
@@ -257,7 +259,7 @@ package struct WorkerCore: Sendable {
         case .follow(let source, let committed):
             onFollow(source, committed)
         case .probe(let worker, let address):
-            directives.append(.probe(worker, address))
+            onProbe(worker, address)
         case .evicted(let reason):
             onEvicted(reason)
         case .released:

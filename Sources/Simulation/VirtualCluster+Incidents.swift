@@ -111,7 +111,7 @@ extension VirtualCluster {
 
     private func add(_ cut: NetworkCut, _ ticks: Int) {
         var cut = cut
-        let nodes = [0] + livingWorkers.map(\.node)
+        let nodes = [0] + livingWorkers.map { network.seat(of: $0.node) }
         switch cut.shape {
         case .isolated(let place): cut.shape = .isolated(nodes[place % nodes.count])
         case .line(let near, let far):

@@ -122,7 +122,7 @@ extension VirtualCluster {
 
     func source(_ endpoint: String) -> VirtualWorker? {
         // Endpoints of workers end in their number.
-        guard let number = endpoint.split(separator: " ").last.flatMap({ UInt64($0) }) else {
+        guard let number = endpoint.split(separator: ":").last.flatMap({ UInt64($0) }) else {
             return nil
         }
         return workers[WorkerID(number)]

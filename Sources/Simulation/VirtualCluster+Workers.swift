@@ -4,11 +4,14 @@ import Collectives
 import Primitives
 
 extension VirtualCluster {
-    func startWorker() {
+    /// - Parameter seat: where another worker was; nil = a new machine.
+    func startWorker(at seat: Int? = nil) {
         workerCount += 1
+        if let seat { network.seat(workerCount, at: seat) }
         counts.workerLives += 1
         let worker = VirtualWorker(
-            number: workerCount, threadCount: 1 + generator.next(below: 3),
+            number: workerCount, seat: seat ?? workerCount,
+            threadCount: 1 + generator.next(below: 3),
             tickUnits: drawTickUnits(), task)
         if defect == .hoardsSnapshots { worker.hoard = [:] }
         workers[worker.id] = worker
@@ -33,8 +36,13 @@ extension VirtualCluster {
     func kill(_ worker: VirtualWorker, _ cause: String, absence: Int? = nil) {
         trace.note(now, worker.name, "dies: \(cause)")
         remove(worker)
-        after((absence ?? faults.workerAbsence) * Self.tick) { [unowned self] in
-            if outcome == nil { startWorker() }
+        startAnother(inPlaceOf: worker, after: absence ?? faults.workerAbsence)
+    }
+
+    private func startAnother(inPlaceOf worker: VirtualWorker, after ticks: Int) {
+        let seat = network.seat(of: worker.node)
+        after(ticks * Self.tick) { [unowned self] in
+            if outcome == nil { startWorker(at: seat) }
         }
     }
 
@@ -65,13 +73,9 @@ extension VirtualCluster {
         case .success, .evicted, .clusterUnreachable, .interrupted, .rejected:
             // A run that has ended in order, but not in success, is resumed with its workers.
             guard faults.restartsWorkers else { return }
-            after(faults.workerAbsence * Self.tick) { [unowned self] in
-                if outcome == nil { startWorker() }
-            }
+            startAnother(inPlaceOf: worker, after: faults.workerAbsence)
         case .dataInvalid where !task.configuration.unreadableBySome.isEmpty:
-            after(faults.workerAbsence * Self.tick) { [unowned self] in
-                if outcome == nil { startWorker() }
-            }
+            startAnother(inPlaceOf: worker, after: faults.workerAbsence)
         default: fail("\(worker.name) ended (\(reason)): \(text)")
         }
     }

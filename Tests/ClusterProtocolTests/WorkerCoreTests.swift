@@ -48,6 +48,34 @@ import Testing
     }
 }
 
+/// Whom a worker lets in that is no member.
+extension WorkerCoreTests {
+    @Test func whoeverIsToBeReachedIsLetIn() {
+        var core = Self.welcomed()
+        func probe(_ key: String?) -> [WorkerCore.Directive] {
+            let address = PeerAddress("tcp://10.0.0.9:1", publicKey: key)
+            let directives = core.handle(.received(.probe(WorkerID(9), address)))
+            #expect(directives.last == .probe(WorkerID(9), address))
+            return directives.dropLast()
+        }
+        func offer(guests: [String]) -> [WorkerCore.Directive] {
+            core.handle(
+                .received(
+                    .acknowledge(
+                        Acknowledgement(
+                            committed: .initial, checkpoint: .initial, offered: nil,
+                            guests: guests))))
+        }
+
+        #expect(probe(nil).isEmpty, "nobody has keys")
+        #expect(probe("a") == [.admitGuests(["a"])])
+        #expect(probe("a").isEmpty, "once is enough")
+        #expect(offer(guests: ["guest"]) == [.admitGuests(["guest", "a"])])
+        let many = (0..<20).map { probe("key \($0)") }.last
+        #expect(many == [.admitGuests(["guest"] + (4..<20).map { "key \($0)" })])
+    }
+}
+
 /// What a worker tells of an exchange that takes long.
 extension WorkerCoreTests {
     private static func lack(in directives: [WorkerCore.Directive]) -> ExchangeLack? {

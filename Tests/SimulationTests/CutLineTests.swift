@@ -9,7 +9,8 @@ import Testing
 extension VirtualClusterTests {
     private static let directions: [NetworkCut.Direction] = [.outwards, .inwards, .both]
 
-    /// Nothing heals: the run goes on without one of the two.
+    /// Nothing heals: the run goes on without one of the two, which comes back behind the same line
+    /// and waits outside.
     @Test(arguments: directions, [true, false])
     func aLineThatStaysCutEndsNoRun(_ direction: NetworkCut.Direction, holdsBack: Bool) {
         for seed in 1...20 as ClosedRange<UInt64> {
@@ -31,6 +32,60 @@ extension VirtualClusterTests {
             let hasLeft = cluster.events.contains { $0.contains("cannot catch up") }
             #expect(isGone || hasLeft, "seed \(seed): \(cluster.events)")
         }
+    }
+
+    /// Steps enough for a cut, the eviction, the end of the cut and the way back.
+    @Test(arguments: directions)
+    func whoeverIsBehindALineComesBackWhenItIsWhole(_ direction: NetworkCut.Direction) {
+        var evictionCount = 0
+        for seed in 1...5 as ClosedRange<UInt64> {
+            var faults = VirtualCluster.Faults()
+            faults.restartsWorkers = true
+            let cut = NetworkCut(
+                shape: .line(1, Int(seed % 2)), direction: direction, planes: .data,
+                holdsBack: false)
+            faults.incidents = [.init(30, .cut(cut, ticks: 800))]
+            var scenario = Self.scenario(seed: seed, workerCount: 3, faults)
+            scenario.task.stepCount = 300
+            let cluster = VirtualCluster(scenario)
+
+            cluster.run(ticksMax: 5000)
+
+            expectWhole(cluster, seed)
+            let evictions = cluster.events.filter { $0.hasPrefix("evicted ") }
+            let ends = cluster.events.filter { $0.hasSuffix(" reach each other again") }
+            // Some leave by themselves, because they cannot catch up, and return after the cut.
+            #expect(evictions.count <= 1, "seed \(seed): \(evictions)")
+            #expect(ends.count == evictions.count, "seed \(seed): \(ends)")
+            evictionCount += evictions.count
+            #expect(cluster.log.members.count == 3, "seed \(seed): \(cluster.events)")
+        }
+        #expect(evictionCount > 1)
+    }
+
+    /// Nine lines are cut for good, and two stalls show them all.
+    @Test(arguments: 1...10)
+    func sixWorkersOfWhomThreeReachNoneOfTheOthersGoOnAsThree(_ seed: UInt64) {
+        var faults = VirtualCluster.Faults()
+        faults.restartsWorkers = true
+        for near in 1...3 {
+            for far in 4...6 {
+                let cut = NetworkCut(
+                    shape: .line(near, far - near - 1), direction: .both, planes: .data,
+                    holdsBack: false)
+                faults.incidents.append(.init(30, .cut(cut, ticks: 1_000_000)))
+            }
+        }
+        let cluster = VirtualCluster(Self.scenario(seed: seed, workerCount: 6, faults))
+
+        cluster.run(ticksMax: 3000)
+
+        expectWhole(cluster, seed)
+        #expect(cluster.counts.faults[.lineCut] == 9)
+        let evictions = cluster.events.filter { $0.hasPrefix("evicted ") }
+        #expect(evictions.count == 3, "\(evictions)")
+        #expect(cluster.events.filter { $0.hasSuffix("starting again") }.count <= 2)
+        #expect(cluster.log.members.count == 3)
     }
 
     /// Stalls in a row, and every line carries what is sent: nobody is evicted.

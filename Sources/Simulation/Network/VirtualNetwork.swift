@@ -32,9 +32,16 @@ package struct VirtualNetwork {
     var data = Weather()
     /// With the time at which each ends.
     private(set) var cuts: [(cut: NetworkCut, end: Int)] = []
+    /// Of nodes that have come in the place of others.
+    private var seats: [Int: Int] = [:]
     private var generator: SeededGenerator
 
     init(_ generator: SeededGenerator) { self.generator = generator }
+
+    /// The first node that was where this one is now: cuts are of machines, and outlive processes.
+    func seat(of node: Int) -> Int { seats[node] ?? node }
+
+    mutating func seat(_ node: Int, at seat: Int) { seats[node] = seat }
 
     mutating func add(_ cut: NetworkCut, until end: Int) { cuts.append((cut, end)) }
 
@@ -86,6 +93,9 @@ package struct VirtualNetwork {
     private mutating func blockEnd(_ passage: Passage, now: Int) -> Int?? {
         guard !cuts.isEmpty else { return nil }
         cuts.removeAll { $0.end <= now }
+        let passage = Passage(
+            plane: passage.plane, source: seat(of: passage.source),
+            target: seat(of: passage.target))
         let blocking = cuts.filter { $0.cut.blocks(passage) }
         guard let last = blocking.map(\.end).max() else { return nil }
         return .some(blocking.allSatisfy(\.cut.holdsBack) ? last : nil)

@@ -50,9 +50,9 @@ final class VirtualWorker: VirtualProcess {
     var reports = ReportChecker()
     private let finals: Finals
 
-    init(number: Int, threadCount: Int, tickUnits: Int, _ task: TinyTask) {
+    init(number: Int, seat: Int, threadCount: Int, tickUnits: Int, _ task: TinyTask) {
         id = WorkerID(UInt64(number))
-        endpoint = "worker \(number)"
+        endpoint = "tcp://machine-\(seat):\(number)"
         replica = TinyReplica(task)
         memory = ExchangeVectors(elementCount: task.elementCount)
         let finals = Finals()
