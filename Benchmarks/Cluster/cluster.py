@@ -12,7 +12,6 @@ What is timed is read from the ledger of the run, every two milliseconds.
 
 import argparse
 import json
-import mmap
 import os
 import random
 import re
@@ -26,6 +25,8 @@ import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 POLL_SECONDS = 0.002
+OWN_PAGES = 2500  # of 2 MiB
+SPINNING = ["setpriv", "--pdeathsig", "KILL", "--", sys.executable, "-c", "while True: pass"]
 
 
 class Cluster:
@@ -136,6 +137,14 @@ class Cluster:
                 before, last = now, step
             time.sleep(0.0005)
         return statistics.median(times)
+
+    def mean_step_seconds(self, count):
+        """From one commit to another, so many steps later."""
+        self.step_seconds(1)
+        (first, _), start = self.newest(), time.monotonic()
+        while self.newest()[0] < first + count:
+            time.sleep(POLL_SECONDS)
+        return (time.monotonic() - start) / (self.newest()[0] - first)
 
     def why(self):
         words = [self.options.accord, "why", "--run", self.run]
@@ -320,14 +329,29 @@ def absent(options):
     cluster.end()
 
 
-def touch_memory(mebibytes):
-    """Uses memory and gives it back. A virtual machine may have left what is free to its host, and
-    the first use of it again costs 1.3 ms per MiB, which no machine of one's own has to pay."""
-    with mmap.mmap(-1, mebibytes << 20) as memory:
-        memory.madvise(mmap.MADV_HUGEPAGE)
-        piece = b"\1" * (1 << 20)
-        for _ in range(mebibytes):
-            memory.write(piece)
+def own_memory():
+    """Lets the processes take large memory from the system's pool of huge pages. A virtual machine
+    may leave what is free to its host, and the next use of it then costs up to 4 ms per MiB, which
+    no machine of one's own has to pay; what lies in the pool is not given away."""
+    with open("/proc/meminfo") as file:
+        free = int(re.search(r"HugePages_Free:\s+(\d+)", file.read())[1])
+    if free < OWN_PAGES:
+        sys.exit(f"--own-memory needs {OWN_PAGES} free huge pages and finds {free}; "
+                 f"run `sysctl vm.nr_hugepages={OWN_PAGES}` before, and with 0 afterwards")
+    os.environ["GLIBC_TUNABLES"] = "glibc.malloc.hugetlb=2"
+
+
+def beside_a_spinning_process(cluster):
+    """The mean step of a worker beside a process that needs a core and nothing else, over that of
+    the worker alone, in turn: what of a joiner's cost comes from there being two processes."""
+    alone, beside = [], []
+    for _ in range(3):
+        alone.append(cluster.mean_step_seconds(20))
+        spinning = subprocess.Popen(SPINNING)
+        beside.append(cluster.mean_step_seconds(20))
+        spinning.kill()
+        spinning.wait()
+    return statistics.mean(beside) / statistics.mean(alone)
 
 
 def joiner(options):
@@ -343,8 +367,6 @@ def joiner(options):
     for _ in range(options.count or 10):
         paces.append(cluster.step_seconds(20))
         _, generation = cluster.newest()
-        if options.touch:
-            touch_memory(options.touch)
         start = time.monotonic()
         joining = cluster.add_worker(1)
         steps, before, (last, _) = [], None, cluster.newest()
@@ -372,14 +394,14 @@ def joiner(options):
     row("joiner: mean step meanwhile", f"{statistics.mean(means) * 1000:.0f} ms",
         f"{100 * (statistics.mean(means) / pace - 1):+.0f} %, at most +10 %")
     row("joiner: longest step meanwhile", f"{max(longest) * 1000:.0f} ms", "")
+    row("joiner: mean step beside a process that only spins",
+        f"{100 * (beside_a_spinning_process(cluster) - 1):+.0f} %", "")
     cluster.end()
 
 
 def oversubscribed(options):
     """Four busy processes for every processor, beside the workers."""
-    busy = [subprocess.Popen(["setpriv", "--pdeathsig", "KILL", "--", sys.executable, "-c",
-                              "while True: pass"])
-            for _ in range(4 * os.cpu_count())]
+    busy = [subprocess.Popen(SPINNING) for _ in range(4 * os.cpu_count())]
     try:
         cluster = Cluster(options, "oversubscribed", epochCount=100000)
         cluster.start_coordinator(3)
@@ -516,11 +538,13 @@ def main():
     parser.add_argument("--count", type=int, help="strikes")
     parser.add_argument("--seconds", type=int, help="of absence or load")
     parser.add_argument("--epochs", type=int, default=4000, help="of the run that chaos disturbs")
-    parser.add_argument("--touch", type=int, default=0, metavar="MIB",
-                        help="memory to use before a joiner comes, see touch_memory")
+    parser.add_argument("--own-memory", action="store_true",
+                        help="use the system's pool of huge pages, see own_memory")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     random.seed(options.seed)
+    if options.own_memory:
+        own_memory()
     options.clips = os.path.join(options.work, "clips")
     if not os.path.exists(os.path.join(options.clips, "vocab.txt")):
         subprocess.run([options.accord, "synthesize", "--clips", "120", "--seed", "7",

@@ -123,7 +123,8 @@ final class ReplicaThread: Sendable {
                 lanes.withReplicaAlone { replica.initialise() }
             case .fetchReduced(let peers):
                 let reduced = try ReducedStep(
-                    decoding: try fetcher.result(step, peers, goal: goal, priority))
+                    decoding: try fetcher.result(step, peers, goal: goal, priority),
+                    elementCount: shared.elementCount)
                 shared.keep(reduced, isServable: true)
                 _ = try lanes.withReplicaAlone { try replica.apply(reduced) }
                 shared.copyForJoiners(step)

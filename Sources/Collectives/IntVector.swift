@@ -21,11 +21,12 @@ package final class IntVector: @unchecked Sendable {
         pointer.initialize(repeating: 0, count: count)
     }
 
-    /// Memory of its own, with the bytes of plain numbers.
-    package convenience init(copying bytes: UnsafeRawBufferPointer) {
-        precondition(bytes.count % MemoryLayout<Int32>.size == 0, "\(bytes.count) bytes")
-        self.init(uninitialisedCount: bytes.count / MemoryLayout<Int32>.size)
-        UnsafeMutableRawBufferPointer(start: pointer, count: bytes.count).copyMemory(from: bytes)
+    /// Memory of its own, with sums as `PackedSums` packs them.
+    package convenience init(
+        unpacking packed: UnsafeRawBufferPointer, count: Int
+    ) throws(MalformedBytes) {
+        self.init(uninitialisedCount: count)
+        try PackedSums.unpack(packed, into: .init(start: pointer, count: count))
     }
 
     private init(uninitialisedCount count: Int) {

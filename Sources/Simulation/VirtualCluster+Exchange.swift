@@ -77,8 +77,9 @@ extension VirtualCluster {
                 tell(worker, .caughtUp(worker.replica.applied, stateHash: []))
             }
         case .fetchReduced(let peers):
-            fetch(.reduced(step), peers, worker) { worker, bytes throws(MalformedBytes) in
-                let reduced = try ReducedStep(decoding: bytes)
+            fetch(.reduced(step), peers, worker) { [task] worker, bytes throws(MalformedBytes) in
+                let reduced = try ReducedStep(
+                    decoding: bytes, elementCount: task.elementCount)
                 worker.keep(reduced, isServable: true)
                 _ = try worker.replica.apply(reduced)
                 worker.copyForJoiners(step)

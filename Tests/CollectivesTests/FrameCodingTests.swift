@@ -71,25 +71,32 @@ import Testing
         #expect(throws: MalformedBytes.self) { try decode(header + [0]) }
     }
 
-    @Test func aReducedStepReadsBackAndRefusesTruncation() throws {
-        let sums = IntVector(count: 3)
-        for index in 0..<3 { sums.pointer[index] = Int32(index) - 1 }
+    /// Counts below and above what is packed at once.
+    @Test(arguments: [3, 256, 70_000])
+    func aReducedStepReadsBackAndRefusesTruncation(_ count: Int) throws {
+        let sums = IntVector(count: count)
+        for index in 0..<count { sums.pointer[index] = Int32(index % 40_000 * index % 9) - 1 }
         let reduced = ReducedStep(
             key: AccumulationKey(step: Step(8), attempt: 2), scales: [1, 2],
             exchanged: .init(sums: sums, maxima: [3, 4], reports: [[5], []]))
+        let bytes = reduced.encode()
 
-        let decoded = try ReducedStep(decoding: reduced.encode())
+        let decoded = try ReducedStep(decoding: bytes, elementCount: count)
 
         #expect(decoded.step == Step(8))
         #expect(decoded.attempt == 2)
         #expect(decoded.scales == [1, 2])
         #expect(decoded.maxima == [3, 4])
         #expect(decoded.reports == [[5], []])
-        #expect(Array(decoded.sums.elements) == [-1, 0, 1])
-        let bytes = reduced.encode()
-        for count in bytes.indices {
+        #expect(decoded.sums.elements.elementsEqual(sums.elements))
+        for end in Array(bytes.indices.prefix(300)) + [bytes.count - 1] {
             #expect(throws: MalformedBytes.self) {
-                try ReducedStep(decoding: Array(bytes.prefix(count)))
+                try ReducedStep(decoding: Array(bytes.prefix(end)), elementCount: count)
+            }
+        }
+        for wrong in [0, count - 1, count + 1, 1 << 40] {
+            #expect(throws: MalformedBytes.self) {
+                try ReducedStep(decoding: bytes, elementCount: wrong)
             }
         }
     }

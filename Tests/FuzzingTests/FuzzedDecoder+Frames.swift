@@ -12,7 +12,7 @@ extension FuzzedDecoder {
     static let frames = [
         coding(
             "reduced-step", seeds: { [reduced.encode()] },
-            decode: { try ReducedStep(decoding: $0) }, encode: { $0.encode() }),
+            decode: { try ReducedStep(decoding: $0, elementCount: 5) }, encode: { $0.encode() }),
         coding(
             "rank-report", seeds: { [rankReport.encode()] },
             decode: { try RankReports.Report(decoding: $0, tensorCount: 3) },

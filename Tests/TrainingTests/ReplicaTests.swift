@@ -183,7 +183,8 @@ import Testing
         let (worker, peer) = (run.replica(), run.replica())
         for _ in 0..<6 {
             let reduced = try run.reduce(worker)
-            let served = try ReducedStep(decoding: reduced.encode())
+            let served = try ReducedStep(
+                decoding: reduced.encode(), elementCount: worker.elementCount)
             let summary = try worker.apply(reduced)
             #expect(try peer.apply(served) == summary)
         }
