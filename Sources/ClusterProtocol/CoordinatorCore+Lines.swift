@@ -130,18 +130,40 @@ extension CoordinatorCore {
         let causes = lackCauses
         let failed = lineChecks.filter { isStillTrue($0, causes) }
         lineChecks = []
-        var evictions: [(index: Int, reason: String)] = []
-        for check in failed {
+        let lines = failed.compactMap { check -> (suspect: Int, witness: Int)? in
             guard let suspect = members.position(of: check.suspect),
-                let witness = members.position(of: check.witness),
-                !evictions.contains(where: { [suspect, witness].contains($0.index) })
-            else { continue }
-            noteCutLine(members[suspect].member, members[witness].member)
-            evictions.append((suspect, "\(members[witness].member.name) does not reach it"))
+                let witness = members.position(of: check.witness)
+            else { return nil }
+            return (suspect, witness)
         }
-        guard !evictions.isEmpty else { return }
+        guard !lines.isEmpty else { return }
+        let evictions = evictions(for: lines)
+        for (suspect, witness) in lines {
+            noteCutLine(members[suspect].member, members[witness].member)
+        }
         patience.noteEviction()
         evict(evictions)
+    }
+
+    /// One end of each line. One that has been an end of others is the likelier cause: a machine
+    /// that loses its lines one after another must not send away all the rest.
+    private func evictions(
+        for lines: [(suspect: Int, witness: Int)]
+    ) -> [(index: Int, reason: String)] {
+        var evictions: [(index: Int, reason: String)] = []
+        for (suspect, witness) in lines {
+            guard !evictions.contains(where: { [suspect, witness].contains($0.index) }) else {
+                continue
+            }
+            let isWitnessWorse =
+                cutLineCount(of: members[witness].member)
+                > cutLineCount(of: members[suspect].member)
+            evictions.append(
+                isWitnessWorse
+                    ? (witness, "it does not reach \(members[suspect].member.name)")
+                    : (suspect, "\(members[witness].member.name) does not reach it"))
+        }
+        return evictions
     }
 
     /// The exchange that was begun since waits for the same line, and the silence of the witness is

@@ -47,7 +47,9 @@ extension CoordinatorCore {
         where fingerprint == configuration.dataFingerprint:
             candidates[index].member.dataEndpoint = endpoint
             candidates[index].member.machine = machine
-            onEntered(index)
+            candidates[index].hasEntered = true
+            firstEntryTick = firstEntryTick ?? now
+            onEnteredAgain(index)
         case .enter:
             _ = candidates.remove(at: index)
             let reason =
@@ -65,22 +67,14 @@ extension CoordinatorCore {
         }
     }
 
-    private mutating func onEntered(_ index: Int) {
-        let candidate = candidates[index].member
-        candidates[index].hasEntered = membersBehindCutLines(from: candidate).isEmpty
-        guard candidates[index].hasEntered else { return askAcrossCutLines(for: candidate) }
-        firstEntryTick = firstEntryTick ?? now
-        onEnteredAgain(index)
-    }
-
     /// Candidates become members at a tick, so that those of one moment come in together.
     mutating func admitCandidates() {
         guard mayAdmit else { return }
         // A state that nobody has learnt anything yet is made or fetched by all at once.
         let mustFollow = !members.isEmpty && committed > .initial
-        let ready =
+        let ready = withoutCutLines(
             mustFollow
-            ? followersInReach() : Set(candidates.filter(\.hasEntered).map(\.worker))
+                ? followersInReach() : Set(candidates.filter(\.hasEntered).map(\.worker)))
         tendOffering()
         guard !ready.isEmpty else { return }
         let admitted = candidates.removeAll { ready.contains($0.worker) }

@@ -24,7 +24,11 @@ extension CoordinatorCore {
     /// Fewer than the results that every keeper has.
     private static let lagMax: UInt64 = 4
 
-    private var joiners: [Candidate] { candidates.filter(\.hasEntered) }
+    private var joiners: [Candidate] { candidates.filter(mayFollow) }
+
+    private func mayFollow(_ candidate: Candidate) -> Bool {
+        candidate.hasEntered && memberBehindCutLine(from: candidate) == nil
+    }
 
     /// Candidates that have caught up but for some steps, which members serve on the way in. Of
     /// short steps a heartbeat is always some behind.
@@ -154,7 +158,7 @@ extension CoordinatorCore {
             guard let index = members.position(of: worker) else { continue }
             send(acknowledgement(for: members[index]), to: worker)
         }
-        for index in candidates.indices where candidates[index].hasEntered {
+        for index in candidates.indices where mayFollow(candidates[index]) {
             let isNew = candidates[index].follows?.step != source.step
             guard isNew || now.isMultiple(of: 10) else { continue }
             if isNew { candidates[index].follows = (source.step, now) }

@@ -25,7 +25,7 @@ extension CoordinatorCore {
     }
 
     private func activity(of candidate: Candidate) -> String {
-        guard let member = membersBehindCutLines(from: candidate.member).first else {
+        guard let member = memberBehindCutLine(from: candidate) else {
             return candidate.activity
         }
         return "waits outside until it and \(member.name) reach each other"

@@ -194,6 +194,17 @@ package struct CoordinatorCore: Sendable {
         for state in members { send(acknowledgement(for: state), to: state.worker) }
     }
 
+    /// Whoever hears nothing for long gives the coordinator up.
+    private mutating func acknowledgeToCandidates() {
+        guard !candidates.isEmpty else { return }
+        directives.append(
+            .broadcast(
+                candidates.map(\.worker),
+                .acknowledge(
+                    Acknowledgement(
+                        committed: committed, checkpoint: checkpoint, offered: nil, guests: []))))
+    }
+
     mutating func send(_ message: CoordinatorMessage, to worker: WorkerID) {
         directives.append(.send(worker, message))
     }
@@ -212,11 +223,13 @@ package struct CoordinatorCore: Sendable {
         evictTheDead()
         watchExchange()
         evictBehindCutLines()
+        askAcrossCutLines()
         admitCandidates()
         rebalanceIfWorthwhile()
         explainStall()
         if now.isMultiple(of: 10) {
             acknowledgeToMembers()
+            acknowledgeToCandidates()
             resendPrepare()
         }
         if case .stopping(let reason, let text, let deadline) = phase {

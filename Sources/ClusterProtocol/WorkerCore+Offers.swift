@@ -17,21 +17,34 @@ struct Offer: Equatable, Sendable {
 }
 
 extension WorkerCore {
-    private static let probedMax = 16
+    /// A question takes three seconds at most, and is asked again after one.
+    private static let probedTicks: UInt64 = 50
 
     mutating func onGuests(_ guests: [String]) {
         guard guests != self.guests else { return }
         self.guests = guests
-        directives.append(.admitGuests(guests + probed))
+        directives.append(.admitGuests(admitted))
     }
 
-    /// The other one may be asked the same, and is let in: one of the two may not be a member.
+    private var admitted: [String] { guests + probed.map(\.key) }
+
+    /// The other one may be asked the same, and is let in for a moment: one of the two may not be a
+    /// member.
     mutating func onProbe(_ worker: WorkerID, _ address: PeerAddress) {
-        if let key = address.publicKey, !probed.contains(key) {
-            probed = (probed + [key]).suffix(Self.probedMax)
-            directives.append(.admitGuests(guests + probed))
+        if let key = address.publicKey {
+            let isNew = !probed.contains { $0.key == key }
+            probed.removeAll { $0.key == key }
+            probed.append((key, now))
+            if isNew { directives.append(.admitGuests(admitted)) }
         }
         directives.append(.probe(worker, address))
+    }
+
+    /// Of those that nobody has asked for again.
+    mutating func forgetProbed() {
+        let count = probed.count
+        probed.removeAll { now - $0.tick > Self.probedTicks }
+        if probed.count < count { directives.append(.admitGuests(admitted)) }
     }
 
     /// A coordinator that was started again does not know of offers, so what the plan counts on

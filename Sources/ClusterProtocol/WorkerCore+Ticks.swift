@@ -8,6 +8,7 @@ extension WorkerCore {
 
     mutating func onTick() {
         inspectLongExchange()
+        forgetProbed()
         switch phase {
         case .joining:
             if Self.isRetryTick(now) { sendJoin() }

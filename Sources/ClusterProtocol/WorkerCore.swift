@@ -84,7 +84,7 @@ package struct WorkerCore: Sendable {
         /// From now on, of every step that is applied; nil = drop them.
         case keepResults(after: Step?)
         case probe(WorkerID, PeerAddress)
-        /// Keys of workers that are not members and may fetch what is offered.
+        /// Keys of workers that are not members and may ask for something all the same.
         case admitGuests([String])
         /// Nobody will ask for older ones any more.
         case forgetSnapshots(before: Step)
@@ -162,8 +162,8 @@ package struct WorkerCore: Sendable {
     var retained: (step: Step, stateHash: [UInt8])?
     var offer = Offer()
     var guests: [String] = []
-    /// Keys of those whom it was asked to reach last.
-    var probed: [String] = []
+    /// Keys of those whom it was asked to reach a moment ago, and when that was.
+    var probed: [(key: String, tick: UInt64)] = []
     var retirement: (reason: String, sinceTick: UInt64)?
     /// The newest that the coordinator has told of.
     var checkpoint = Step.initial

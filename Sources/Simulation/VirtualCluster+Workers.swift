@@ -7,7 +7,7 @@ extension VirtualCluster {
     /// - Parameter seat: where another worker was; nil = a new machine.
     func startWorker(at seat: Int? = nil) {
         workerCount += 1
-        if let seat { network.seat(workerCount, at: seat) }
+        if let seat { network.settle(workerCount, at: seat) }
         counts.workerLives += 1
         let worker = VirtualWorker(
             number: workerCount, seat: seat ?? workerCount,

@@ -69,10 +69,18 @@ extension WorkerCoreTests {
 
         #expect(probe(nil).isEmpty, "nobody has keys")
         #expect(probe("a") == [.admitGuests(["a"])])
-        #expect(probe("a").isEmpty, "once is enough")
+        func admissions(ticks: Int) -> [WorkerCore.Directive] {
+            (0..<ticks).flatMap { _ in core.handle(.tick) }.filter {
+                if case .admitGuests = $0 { true } else { false }
+            }
+        }
+
         #expect(offer(guests: ["guest"]) == [.admitGuests(["guest", "a"])])
-        let many = (0..<20).map { probe("key \($0)") }.last
-        #expect(many == [.admitGuests(["guest"] + (4..<20).map { "key \($0)" })])
+        #expect(admissions(ticks: 40).isEmpty)
+        #expect(probe("a").isEmpty, "once is enough")
+        #expect(probe("b") == [.admitGuests(["guest", "a", "b"])])
+        #expect(admissions(ticks: 50).isEmpty)
+        #expect(admissions(ticks: 1) == [.admitGuests(["guest"])], "for a moment only")
     }
 }
 

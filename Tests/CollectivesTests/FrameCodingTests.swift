@@ -75,7 +75,7 @@ import Testing
     @Test(arguments: [3, 256, 70_000])
     func aReducedStepReadsBackAndRefusesTruncation(_ count: Int) throws {
         let sums = IntVector(count: count)
-        for index in 0..<count { sums.pointer[index] = Int32(index % 40_000 * index % 9) - 1 }
+        for index in 0..<count { sums.pointer[index] = Int32((index % 40_000) * (index % 9)) - 1 }
         let reduced = ReducedStep(
             key: AccumulationKey(step: Step(8), attempt: 2), scales: [1, 2],
             exchanged: .init(sums: sums, maxima: [3, 4], reports: [[5], []]))

@@ -88,6 +88,34 @@ extension VirtualClusterTests {
         #expect(cluster.log.members.count == 3)
     }
 
+    /// Whoever loses its lines one after another does not send away all the others.
+    @Test func aMachineThatLosesOneLineAfterAnotherGoesItself() {
+        var sparedCount = 0
+        for seed in 1...10 as ClosedRange<UInt64> {
+            var faults = VirtualCluster.Faults()
+            faults.restartsWorkers = true
+            for tick in [30, 700] {
+                let cut = NetworkCut(
+                    shape: .line(1, 0), direction: .both, planes: .data, holdsBack: false)
+                faults.incidents.append(.init(tick, .cut(cut, ticks: 1_000_000)))
+            }
+            var scenario = Self.scenario(seed: seed, workerCount: 3, faults)
+            scenario.task.stepCount = 250
+            let cluster = VirtualCluster(scenario)
+
+            cluster.run(ticksMax: 5000)
+
+            expectWhole(cluster, seed)
+            #expect(cluster.counts.faults[.lineCut] == 2)
+            // Some leave by themselves after the first cut, so that nobody knows of it.
+            let known = cluster.events.filter { $0.contains(" do not reach each other;") }
+            guard known.count == 2 else { continue }
+            sparedCount += 1
+            #expect(cluster.log.members.count == 2, "seed \(seed): \(cluster.events)")
+        }
+        #expect(sparedCount > 5)
+    }
+
     /// Stalls in a row, and every line carries what is sent: nobody is evicted.
     @Test(arguments: 1...20)
     func aSlowNetworkEvictsNobody(_ seed: UInt64) {

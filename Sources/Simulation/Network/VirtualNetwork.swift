@@ -41,7 +41,7 @@ package struct VirtualNetwork {
     /// The first node that was where this one is now: cuts are of machines, and outlive processes.
     func seat(of node: Int) -> Int { seats[node] ?? node }
 
-    mutating func seat(_ node: Int, at seat: Int) { seats[node] = seat }
+    mutating func settle(_ node: Int, at seat: Int) { seats[node] = seat }
 
     mutating func add(_ cut: NetworkCut, until end: Int) { cuts.append((cut, end)) }
 
