@@ -515,7 +515,8 @@ def cut(options):
     status = cluster.status()
     row("cut: lines in one direction, for so long", f"{len(explained)}", f"{seconds} s each")
     row("cut: both ends are named after, at most", f"{max(explained):.1f} s", "2 s and a step")
-    row("cut: hardly anything was committed meanwhile", stalls, "the sums need every line")
+    row("cut: hardly anything was committed meanwhile", stalls,
+        "the sums need every line, until one end is evicted")
     row("cut: next commit after the end, at most", f"{max(healed):.1f} s", "")
     row("cut: evictions", status["evictionCount"], "0; 1 for each that lasts longer than 38 s")
     row("cut: exit code of the coordinator", cluster.coordinator.wait(600), "0")
