@@ -9,18 +9,26 @@ import Testing
 extension VirtualClusterTests {
     private static let directions: [NetworkCut.Direction] = [.outwards, .inwards, .both]
 
+    /// Three workers, of whom two lose their line soon, for so many ticks; whoever ends comes back.
+    private static func scenario(
+        _ seed: UInt64, _ direction: NetworkCut.Direction, holdsBack: Bool, ticks: Int
+    ) -> Scenario {
+        var faults = VirtualCluster.Faults()
+        faults.restartsWorkers = true
+        let cut = NetworkCut(
+            shape: .line(1, Int(seed % 2)), direction: direction, planes: .data,
+            holdsBack: holdsBack)
+        faults.incidents = [.init(30, .cut(cut, ticks: ticks))]
+        return scenario(seed: seed, workerCount: 3, faults)
+    }
+
     /// Nothing heals: the run goes on without one of the two, which comes back behind the same line
     /// and waits outside.
     @Test(arguments: directions, [true, false])
     func aLineThatStaysCutEndsNoRun(_ direction: NetworkCut.Direction, holdsBack: Bool) {
         for seed in 1...20 as ClosedRange<UInt64> {
-            var faults = VirtualCluster.Faults()
-            faults.restartsWorkers = true
-            let cut = NetworkCut(
-                shape: .line(1, Int(seed % 2)), direction: direction, planes: .data,
-                holdsBack: holdsBack)
-            faults.incidents = [.init(30, .cut(cut, ticks: 1_000_000))]
-            let cluster = VirtualCluster(Self.scenario(seed: seed, workerCount: 3, faults))
+            let cluster = VirtualCluster(
+                Self.scenario(seed, direction, holdsBack: holdsBack, ticks: 1_000_000))
 
             cluster.run(ticksMax: 3000)
 
@@ -39,13 +47,7 @@ extension VirtualClusterTests {
     func whoeverIsBehindALineComesBackWhenItIsWhole(_ direction: NetworkCut.Direction) {
         var evictionCount = 0
         for seed in 1...5 as ClosedRange<UInt64> {
-            var faults = VirtualCluster.Faults()
-            faults.restartsWorkers = true
-            let cut = NetworkCut(
-                shape: .line(1, Int(seed % 2)), direction: direction, planes: .data,
-                holdsBack: false)
-            faults.incidents = [.init(30, .cut(cut, ticks: 800))]
-            var scenario = Self.scenario(seed: seed, workerCount: 3, faults)
+            var scenario = Self.scenario(seed, direction, holdsBack: false, ticks: 800)
             scenario.task.stepCount = 300
             let cluster = VirtualCluster(scenario)
 
