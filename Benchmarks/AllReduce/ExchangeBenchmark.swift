@@ -38,13 +38,25 @@ struct ExchangeBenchmark {
         }
         let keys = settings.encrypts ? ", Accord encrypted" : ""
         let resolution = settings.resolution.map { ", Accord with \($0) bits" } ?? ""
-        let streams = place.allowsSharedMemory ? "" : ", \(settings.streams) from rank to rank"
+        let streams =
+            place.allowsSharedMemory
+            ? "" : ", \(settings.streams) from rank to rank, \(Self.congestionControl)"
         print(
             "\(place.rawValue), \(rankCount) processes, milliseconds; "
                 + "limit: \(place.limit)\(streams)\(keys)\(resolution)")
         print(ExchangeTable.header)
         for bytes in settings.sizes { try measure(bytes, &contenders) }
         withExtendedLifetime(barriers) {}
+    }
+
+    /// Of this machine, and so of new namespaces: it decides how fast plain streams are here.
+    private static var congestionControl: String {
+        let path = "/proc/sys/net/ipv4/tcp_congestion_control"
+        guard let bytes = FileManager.default.contents(atPath: path) else {
+            return "unknown congestion control"
+        }
+        let name = String(decoding: bytes, as: UTF8.self)
+        return "congestion control " + name.trimmingCharacters(in: .whitespacesAndNewlines)
     }
 
     private func measure(

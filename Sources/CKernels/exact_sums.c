@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "dispatch.h"
+#include "streamed_stores.h"
 
 static inline __attribute__((always_inline)) uint8_t quantise(
     const float *gradient, int32_t *accumulator, size_t count, float inverse_quantum, float limit,
@@ -83,12 +84,6 @@ static void sum_rest(
         }
         target[i] = (int32_t)sum;
     }
-}
-
-static void order_streamed_stores(void) {
-#if defined(__x86_64__)
-    __builtin_ia32_sfence();
-#endif
 }
 
 ACCORD_DISPATCHED

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "dispatch.h"
+#include "streamed_stores.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "packed words are little-endian");
 
@@ -61,7 +62,7 @@ static inline __attribute__((always_inline)) size_t pack_block(const uint8_t *bl
 static inline __attribute__((always_inline)) void unpack_block(const uint8_t *words,
                                                                unsigned width, uint8_t *target,
                                                                const uint8_t *addends,
-                                                               bool adds) {
+                                                               bool adds, bool streams) {
     unsigned lost = 32 - width;
     for (unsigned row = 0; row < ROWS; row++) {
         unsigned bit = row * width;
@@ -79,7 +80,9 @@ static inline __attribute__((always_inline)) void unpack_block(const uint8_t *wo
             memcpy(&more, addends + row * ROW_BYTES, sizeof more);
             sums += more;
         }
-        memcpy(target + row * ROW_BYTES, &sums, sizeof sums);
+        uint8_t *place = target + row * ROW_BYTES;
+        if (streams) __builtin_nontemporal_store(sums, (Row *)place);
+        else memcpy(place, &sums, sizeof sums);
     }
 }
 
@@ -98,10 +101,10 @@ static AccordPackedCheck check(size_t count, const uint8_t *packed, size_t byte_
         offset == byte_count ? ACCORD_PACKED_FINE : ACCORD_PACKED_LONG, offset};
 }
 
-/// Whether it adds is known where this is inlined.
+/// Whether it adds or streams is known where this is inlined.
 static inline __attribute__((always_inline)) AccordPackedCheck unpack(
     uint8_t *target, const uint8_t *addends, size_t count, const uint8_t *packed,
-    size_t byte_count, bool adds) {
+    size_t byte_count, bool adds, bool streams) {
     AccordPackedCheck result = check(count, packed, byte_count);
     if (result.fault != ACCORD_PACKED_FINE) return result;
     for (size_t first = 0; first < count; first += ACCORD_PACKED_BLOCK) {
@@ -115,11 +118,11 @@ static inline __attribute__((always_inline)) AccordPackedCheck unpack(
         } else if (width == 0) {
             memset(place, 0, 4 * own);
         } else if (own == ACCORD_PACKED_BLOCK) {
-            unpack_block(packed, width, place, block_addends, adds);
+            unpack_block(packed, width, place, block_addends, adds, streams);
         } else {
             uint8_t whole[4 * ACCORD_PACKED_BLOCK], filled[4 * ACCORD_PACKED_BLOCK] = {0};
             if (adds) memcpy(filled, block_addends, 4 * own);
-            unpack_block(packed, width, whole, filled, adds);
+            unpack_block(packed, width, whole, filled, adds, false);
             memcpy(place, whole, 4 * own);
         }
         packed += width * ROW_BYTES;
@@ -145,12 +148,18 @@ size_t accord_pack_int32(const void *sums, size_t count, void *packed) {
 
 ACCORD_DISPATCHED
 AccordPackedCheck accord_unpack_int32(void *target, size_t count, const void *packed,
-                                      size_t byte_count) {
-    return unpack(target, NULL, count, packed, byte_count, false);
+                                      size_t byte_count, bool streams) {
+    bool is_aligned = (uintptr_t)target % ROW_BYTES == 0;
+    if (!streams || !is_aligned) {
+        return unpack(target, NULL, count, packed, byte_count, false, false);
+    }
+    AccordPackedCheck result = unpack(target, NULL, count, packed, byte_count, false, true);
+    order_streamed_stores();
+    return result;
 }
 
 ACCORD_DISPATCHED
 AccordPackedCheck accord_unpack_add_int32(void *target, const void *addends, size_t count,
                                           const void *packed, size_t byte_count) {
-    return unpack(target, addends, count, packed, byte_count, true);
+    return unpack(target, addends, count, packed, byte_count, true, false);
 }

@@ -12,14 +12,15 @@ struct ChunkSums {
 
     private let chunks: ChunkPlan
     private let memory: any MachineMemory
-    /// Whether sums are written past the caches.
-    private let streams: Bool
+    private let areLarge: Bool
+    /// What is gathered goes to another machine, out of the caches.
+    private let isGatheredSent: Bool
 
-    /// - Parameter isSentAtOnce: what is gathered goes to another machine, out of the caches.
-    init(_ chunks: ChunkPlan, _ memory: any MachineMemory, isSentAtOnce: Bool) {
+    init(_ chunks: ChunkPlan, _ memory: any MachineMemory, isGatheredSent: Bool) {
         self.chunks = chunks
         self.memory = memory
-        streams = chunks.elementCount >= Self.streamedElementsMin && !isSentAtOnce
+        self.isGatheredSent = isGatheredSent
+        areLarge = chunks.elementCount >= Self.streamedElementsMin
     }
 
     // MARK: - Places
@@ -53,6 +54,11 @@ struct ChunkSums {
     ///
     /// - Precondition: each has the bytes of the chunk.
     func gather(_ sources: [SharedBytes], _ chunk: Int) {
+        sum(sources, chunk, isSent: isGatheredSent)
+    }
+
+    /// - Parameter isSent: at once, out of the caches; they need not go past them.
+    private func sum(_ sources: [SharedBytes], _ chunk: Int, isSent: Bool) {
         let target = target(chunk)
         let isThere =
             sources.count == 1
@@ -60,7 +66,7 @@ struct ChunkSums {
         guard !isThere else { return }
         accord_sum_int32(
             target.baseAddress, sources.map { $0.bytes.baseAddress }, sources.count, target.count,
-            streams)
+            areLarge && !isSent)
     }
 
     /// The gathered sums become those that were there so far with the payload.
@@ -79,16 +85,17 @@ struct ChunkSums {
         }
     }
 
-    /// The gathered sums become those of the payload.
+    /// The gathered sums become those of the payload, which other machines wait for or not.
     func store(
-        _ payload: SharedBytes, _ encoding: ExchangeFrame.Encoding, _ chunk: Int
+        _ payload: SharedBytes, _ encoding: ExchangeFrame.Encoding, _ chunk: Int, isSent: Bool
     ) throws(MalformedBytes) {
         switch encoding {
         case .plain:
             try requireSize(payload, chunk)
-            UnsafeMutableRawBufferPointer(target(chunk)).copyBytes(from: payload.bytes)
+            sum([payload], chunk, isSent: isSent)
         case .packed:
-            try PackedSums.unpack(payload.bytes, into: target(chunk))
+            try PackedSums.unpack(
+                payload.bytes, into: target(chunk), streams: areLarge && !isSent)
         }
     }
 

@@ -47,13 +47,16 @@ package enum PackedSums {
 
     /// Overwrites the target with the sums.
     ///
+    /// - Parameter streams: past the caches, for a target that is read much later.
     /// - Throws: when the bytes are not exactly as many packed sums; the target is then as before.
     package static func unpack(
-        _ packed: UnsafeRawBufferPointer, into target: UnsafeMutableBufferPointer<Int32>
+        _ packed: UnsafeRawBufferPointer, into target: UnsafeMutableBufferPointer<Int32>,
+        streams: Bool = false
     ) throws(MalformedBytes) {
         try require(
             accord_unpack_int32(
-                target.baseAddress, target.count, packed.baseAddress, packed.count), packed)
+                target.baseAddress, target.count, packed.baseAddress, packed.count, streams),
+            packed)
     }
 
     /// Overwrites the target with the addends and the sums together, wrapping; the rule of the

@@ -111,7 +111,7 @@ package final class TreeExchange {
         self.chunks = chunks
         self.schedule = schedule
         self.memory = memory
-        sums = ChunkSums(chunks, memory, isSentAtOnce: schedule.machines.count > 1)
+        sums = ChunkSums(chunks, memory, isGatheredSent: schedule.machines.count > 1)
         machine = schedule.machine(of: rank)
         neighbours = schedule.neighbours(of: rank)
         let own = schedule.chunks(gatheredBy: rank)
@@ -203,7 +203,7 @@ package final class TreeExchange {
     ) throws(MalformedBytes) -> (outgoing: [Outgoing], hasChanged: Bool) {
         let missingBefore = (unreducedCount, ungathered.count, reports.missingCount)
         try readReports()
-        let outgoing = gathersAfterReports && !reports.isComplete ? [] : gather(chunksMax)
+        let outgoing = mayGather ? gather(chunksMax) : []
         readTotals()
         let missing = (unreducedCount, ungathered.count, reports.missingCount)
         return (outgoing, missing != missingBefore)
@@ -214,12 +214,7 @@ package final class TreeExchange {
         var waiting: [Int] = []
         var gatheredCount = 0
         for chunk in ungathered {
-            let isReady =
-                gatheredCount < chunksMax && contributed.contains(chunk)
-                && neighbours.allSatisfy {
-                    $0 == rank || memory.hasMarked(.contributed, chunk: chunk, rank: $0)
-                }
-            guard isReady else {
+            guard gatheredCount < chunksMax, hasAllContributions(chunk) else {
                 waiting.append(chunk)
                 continue
             }
@@ -228,6 +223,15 @@ package final class TreeExchange {
         }
         ungathered = waiting
         return outgoing
+    }
+
+    private var mayGather: Bool { !gathersAfterReports || reports.isComplete }
+
+    private func hasAllContributions(_ chunk: Int) -> Bool {
+        contributed.contains(chunk)
+            && neighbours.allSatisfy {
+                $0 == rank || memory.hasMarked(.contributed, chunk: chunk, rank: $0)
+            }
     }
 
     private func readTotals() {
@@ -291,6 +295,7 @@ package final class TreeExchange {
             return .malformed("no partial sum of chunk \(part.chunk) comes from there")
         }
         if let fault = fault(part, source) { return .malformed(fault) }
+        sumLocallyIfPossible(part.chunk)
         if gatherings[part.chunk]?.hasLocalSum == true {
             try sums.add(payload, encoding, to: sumSoFar(part.chunk), part.chunk)
             gatherings[part.chunk]?.isGathered = true
@@ -300,6 +305,16 @@ package final class TreeExchange {
         accepted.insert(part)
         gatherings[part.chunk]?.missingChildCount -= 1
         return .accepted(passOn(part.chunk))
+    }
+
+    /// What comes now can be added at once then, and need not wait in memory of its own.
+    private func sumLocallyIfPossible(_ chunk: Int) {
+        guard mayGather, hasAllContributions(chunk),
+            let index = ungathered.firstIndex(of: chunk)
+        else { return }
+        ungathered.remove(at: index)
+        let outgoing = sumLocally(chunk)
+        precondition(outgoing.isEmpty, "chunk \(chunk) went on without what comes for it")
     }
 
     private func acceptTotal(
@@ -312,7 +327,8 @@ package final class TreeExchange {
             return .malformed("no total of chunk \(part.chunk) is due from there")
         }
         if let fault = fault(part, source) { return .malformed(fault) }
-        try sums.store(payload, encoding, part.chunk)
+        let isSent = !schedule.children(of: machine, chunk: part.chunk).isEmpty
+        try sums.store(payload, encoding, part.chunk, isSent: isSent)
         accepted.insert(part)
         return .accepted(finish(part.chunk))
     }

@@ -98,14 +98,17 @@ import Testing
         let packed = FencedMemory(PackedSumsOracle.pack(sums))
         let present = Self.sums(width: 32, count: sums.count, seed: 2)
         let (read, added) = (FencedMemory(present), FencedMemory(present))
+        let streamed = FencedMemory(present)
 
         try PackedSums.unpack(UnsafeRawBufferPointer(packed.bytes), into: read.sums)
+        try PackedSums.unpack(
+            UnsafeRawBufferPointer(packed.bytes), into: streamed.sums, streams: true)
         try PackedSums.add(
             UnsafeRawBufferPointer(packed.bytes), to: added.addends, into: added.sums)
 
-        #expect(read.values == sums)
+        #expect(read.values == sums && streamed.values == sums)
         #expect(added.values == zip(present, sums).map { $0 &+ $1 })
-        #expect(read.isFenceIntact && added.isFenceIntact)
+        #expect(read.isFenceIntact && added.isFenceIntact && streamed.isFenceIntact)
     }
 
     @Test(arguments: [0, 1, 7, 8, 9, 255, 256, 257, 511, 512, 513, 4000])
@@ -187,10 +190,15 @@ import Testing
 
             let payload = FencedMemory(packed, offset: offset)
             let target = FencedMemory(4 * sums.count, offset: 31 - offset)
-            let read = accord_unpack_int32(
-                target.bytes.baseAddress, sums.count, payload.bytes.baseAddress, packed.count)
-            #expect(read.fault == ACCORD_PACKED_FINE)
-            #expect(target.values == sums)
+            for streams in [false, true] {
+                UnsafeMutableRawBufferPointer(target.sums).initializeMemory(
+                    as: UInt8.self, repeating: 0)
+                let read = accord_unpack_int32(
+                    target.bytes.baseAddress, sums.count, payload.bytes.baseAddress, packed.count,
+                    streams)
+                #expect(read.fault == ACCORD_PACKED_FINE)
+                #expect(target.values == sums)
+            }
             let added = accord_unpack_add_int32(
                 target.bytes.baseAddress, target.bytes.baseAddress, sums.count,
                 payload.bytes.baseAddress, packed.count)

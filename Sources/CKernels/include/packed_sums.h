@@ -2,6 +2,7 @@
 #ifndef ACCORD_PACKED_SUMS_H
 #define ACCORD_PACKED_SUMS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -38,8 +39,9 @@ size_t accord_pack_int32(const void *sums, size_t count, void *packed);
 
 /// target[i] = sum i. All bytes are checked first; if there is a fault the target is not touched.
 /// What fills up the last block is not looked at.
+/// `streams` writes past the caches, for a target that is read much later.
 AccordPackedCheck accord_unpack_int32(void *target, size_t count, const void *packed,
-                                      size_t byte_count);
+                                      size_t byte_count, bool streams);
 
 /// The same, but target[i] = addends[i] + sum i, wrapping. The addends may be the target itself.
 AccordPackedCheck accord_unpack_add_int32(void *target, const void *addends, size_t count,
