@@ -21,7 +21,7 @@ package enum WorkerMessage: Equatable, Sendable {
     case sighted(WorkerID)
 
     /// Raised with every change of the coding; another version is refused at join.
-    package static let protocolVersion: UInt16 = 10
+    package static let protocolVersion: UInt16 = 11
 
     package func encode() -> [UInt8] {
         var writer = ByteWriter()

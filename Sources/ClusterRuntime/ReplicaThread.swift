@@ -60,7 +60,7 @@ final class ReplicaThread: Sendable {
                 switch task {
                 case .apply(let step, let computesHash): apply(step, computesHash)
                 case .catchUp(let kind, let step, let goal, let priority):
-                    catchUp(kind, step, goal, priority)
+                    catchUpInBackgroundIfPossible(kind, step, goal, priority)
                 case .retainSnapshot(let step): retainSnapshot(step)
                 case .stop:
                     sealing.withLock { $0 }?.join()
@@ -105,6 +105,21 @@ final class ReplicaThread: Sendable {
                 .snapshotRetained(step: step, stateHash: snapshot.stateHash.bytes))
         }
         sealing.withLock { $0 = thread }
+    }
+
+    /// Whom nobody waits for must not take the cores of those that train. A thread cannot become
+    /// usual again, so that another one does what has time.
+    private func catchUpInBackgroundIfPossible(
+        _ kind: CatchUp, _ step: Step, _ goal: Step, _ priority: NamedThread.Priority
+    ) {
+        // Helpers would be started from there, and be as slow ever after.
+        guard priority == .background, replica.threadCount == 1 else {
+            return catchUp(kind, step, goal, priority)
+        }
+        NamedThread("catch-up", .background) { [self] in
+            requireDefaultRounding()
+            catchUp(kind, step, goal, priority)
+        }.join()
     }
 
     private func catchUp(

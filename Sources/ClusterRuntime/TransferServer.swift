@@ -15,7 +15,7 @@ struct TransferServer {
             let request = try TransferRequest(decoding: frames[1])
             let answer = request.answer(from: bytes(request.resource))
             // An asker that is gone is told nothing; it asks again if it lives.
-            _ = try socket.send([frames[0], answer])
+            _ = try socket.send([frames[0], answer.header], answer.piece)
             return true
         } catch {
             return false

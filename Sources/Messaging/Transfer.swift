@@ -68,19 +68,33 @@ package struct TransferRequest: Equatable, Sendable {
     }
 
     /// The answer from the whole bytes, or "not here" for nil.
-    package func answer(from bytes: [UInt8]?) -> [UInt8] {
-        var writer = ByteWriter()
+    package func answer(from whole: [UInt8]?) -> TransferAnswer {
+        guard let whole else {
+            return TransferAnswer(offset: offset, size: .max, piece: SharedBytes([]))
+        }
+        let start = Int(min(offset, UInt64(whole.count)))
+        let end = min(whole.count, start + Int(min(count, Self.pieceBytesMax)))
+        let shared = SharedBytes(sharing: whole)
+        return TransferAnswer(
+            offset: offset, size: UInt64(whole.count),
+            piece: SharedBytes(
+                UnsafeRawBufferPointer(rebasing: shared.bytes[start..<end]), owner: shared.owner))
+    }
+}
+
+/// A piece of a resource, and where it lies in the whole.
+///
+/// Two frames: offset 8 and size of the whole 8, all ones for "not here"; then the piece, which is
+/// sent from where it lies.
+package struct TransferAnswer {
+    package let header: [UInt8]
+    package let piece: SharedBytes
+
+    fileprivate init(offset: UInt64, size: UInt64, piece: SharedBytes) {
+        var writer = ByteWriter(reservingBytes: 16)
         writer.write(offset)
-        guard let bytes else {
-            writer.write(UInt64.max)
-            return writer.bytes
-        }
-        let start = Int(min(offset, UInt64(bytes.count)))
-        let end = min(bytes.count, start + Int(min(count, Self.pieceBytesMax)))
-        writer.write(UInt64(bytes.count))
-        bytes.withUnsafeBytes {
-            writer.write(raw: UnsafeRawBufferPointer(rebasing: $0[start..<end]))
-        }
-        return writer.bytes
+        writer.write(size)
+        header = writer.bytes
+        self.piece = piece
     }
 }

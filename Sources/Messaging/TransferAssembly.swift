@@ -18,20 +18,24 @@ struct TransferAssembly {
     /// All that has come without a hole.
     private var whole: [UInt8] = []
     /// Pieces after a hole, by offset.
-    private var early: [UInt64: ArraySlice<UInt8>] = [:]
+    private var early: [UInt64: SharedBytes] = [:]
 
-    /// - Parameter answer: what `TransferRequest.answer` makes of a request for a whole piece.
+    /// - Parameter frames: of the answer to a request for a whole piece, as `TransferAnswer` says.
     mutating func add(
-        _ answer: [UInt8]
+        _ frames: [SharedBytes]
     ) throws(MalformedBytes) -> (offset: UInt64, outcome: Outcome) {
-        var reader = ByteReader(answer)
+        guard let header = frames.first, let piece = frames.last, frames.count == 2 else {
+            throw MalformedBytes(
+                field: "answer", offset: 0, rule: "\(frames.count) frames, not 2")
+        }
+        var reader = ByteReader(header.bytes)
         let offset = try reader.read(UInt64.self, "offset")
         let size = try reader.read(UInt64.self, "size")
+        try reader.expectEnd("header")
         guard size != .max else { return (offset, .missing) }
         guard size == totalBytes ?? size else {
             throw MalformedBytes(field: "size", offset: 8, rule: "it was another before")
         }
-        let piece = try reader.readRaw(reader.remainingBytes, "piece")
         try check(piece.count, at: offset, of: size)
         if totalBytes == nil {
             totalBytes = size
@@ -49,15 +53,15 @@ struct TransferAssembly {
         let expected = offset < size ? min(pieceBytes, size - offset) : 0
         guard offset.isMultiple(of: pieceBytes), count == expected else {
             throw MalformedBytes(
-                field: "piece", offset: 16,
+                field: "piece", offset: 0,
                 rule: "\(count) bytes at \(offset) of \(size) were not asked for")
         }
     }
 
-    private mutating func keep(_ piece: ArraySlice<UInt8>, at offset: UInt64) {
+    private mutating func keep(_ piece: SharedBytes, at offset: UInt64) {
         if offset > UInt64(whole.count) { early[offset] = piece }
         guard offset == UInt64(whole.count) else { return }
-        whole += piece
-        while let next = early.removeValue(forKey: UInt64(whole.count)) { whole += next }
+        whole += piece.bytes
+        while let next = early.removeValue(forKey: UInt64(whole.count)) { whole += next.bytes }
     }
 }

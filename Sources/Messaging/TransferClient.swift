@@ -156,10 +156,10 @@ private struct TransferSession {
         var hasReceived = false
         var lacking: [Int] = []
         for index in peers.indices {
-            while let frame = try peers[index].socket.receive()?.last {
+            while let frames = try peers[index].socket.receiveShared() {
                 hasReceived = true
                 peers[index].silentPolls = 0
-                let answer = try assembly.add(frame)
+                let answer = try assembly.add(frames)
                 if case .missing = answer.outcome {
                     lacking.append(index)
                     break

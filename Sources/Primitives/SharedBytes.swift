@@ -19,7 +19,21 @@ package struct SharedBytes {
         self.init(UnsafeRawBufferPointer(block.memory), owner: block)
     }
 
+    /// The bytes of an array where they lie.
+    package init(sharing array: [UInt8]) {
+        let keeper = ArrayKeeper(array)
+        // Without Objective-C the elements of an array lie in one object, in which they stay until
+        // somebody changes the array; the keeper's never changes.
+        self.init(array.withUnsafeBytes { $0 }, owner: keeper)
+    }
+
     package var count: Int { bytes.count }
+}
+
+private final class ArrayKeeper {
+    private let array: [UInt8]
+
+    init(_ array: [UInt8]) { self.array = array }
 }
 
 /// Memory that lives as long as the object. Isolation: whoever makes it fills it, then all read.

@@ -35,8 +35,9 @@ import Testing
 
         #expect(server.answer(frames, through: router))
 
+        let size: [UInt8] = isThere ? [5, 0, 0, 0, 0, 0, 0, 0] : .init(repeating: 255, count: 8)
         #expect(
-            try arrival(dealer) == [request.answer(from: isThere ? [1, 2, 3, 4, 5] : nil)])
+            try arrival(dealer) == [[1, 0, 0, 0, 0, 0, 0, 0] + size, isThere ? [2, 3, 4] : []])
     }
 
     @Test func anAskerThatIsGoneIsNoFailure() {

@@ -56,28 +56,31 @@ extension FuzzedDecoder {
 
     // MARK: - Transfers
 
-    /// Answers of a peer, each with its length (u16); the pieces of real answers are longer, so one
-    /// seed is a whole resource of one piece.
+    /// Answers of a peer, each with its length (u16), the first 16 bytes as their header; the pieces
+    /// of real answers are longer, so one seed is a whole resource of one piece.
     private static func transferAssembly() -> FuzzedDecoder {
         let seeds: @Sendable () -> [[UInt8]] = {
             let request = TransferRequest(resource: .init(.state, Step(3)), offset: 0, count: 100)
-            return [nil, [], [1, 2, 3]].map { whole in
-                script([(1, request.answer(from: whole)), (2, request.answer(from: whole))])
+            return ([nil, [], [1, 2, 3]] as [[UInt8]?]).map { whole in
+                let answer = request.answer(from: whole)
+                let bytes = answer.header + answer.piece.bytes
+                return script([(1, bytes), (2, bytes)])
             }
         }
         return FuzzedDecoder("transfer-assembly", seeds: seeds) {
             { bytes in
                 var reader = ByteReader(bytes)
                 var assembly = TransferAssembly()
-                var pieces: [UInt64: ArraySlice<UInt8>] = [:]
+                var pieces: [UInt64: [UInt8]] = [:]
                 while reader.remainingBytes > 0 {
                     _ = try reader.read(UInt8.self, "operation")
                     let count = Int(try reader.read(UInt16.self, "length"))
                     let answer = try reader.readRaw(min(count, reader.remainingBytes), "answer")
-                    let added = try assembly.add(Array(answer))
-                    // Offset and size come before the piece; the first piece of a place counts.
+                    let (header, piece) = (Array(answer.prefix(16)), Array(answer.dropFirst(16)))
+                    let added = try assembly.add([SharedBytes(header), SharedBytes(piece)])
+                    // The first piece of a place counts.
                     if added.outcome != .missing, pieces[added.offset] == nil {
-                        pieces[added.offset] = answer.dropFirst(16)
+                        pieces[added.offset] = piece
                     }
                     guard case .complete(let whole) = added.outcome else { continue }
                     try expect("a resource is its pieces in order") {

@@ -5,8 +5,9 @@ import Testing
 
 /// A peer on a thread of its own that answers requests by a rule until it goes.
 final class TransferPeer: Sendable {
+    typealias Frames = [[UInt8]]
     /// From the bytes of a request to the answers.
-    typealias Rule = @Sendable (_ request: [UInt8]) throws -> [[UInt8]]
+    typealias Rule = @Sendable (_ request: [UInt8]) throws -> [Frames]
 
     let endpoint: String
     private let stop: Mailbox<Bool>
@@ -28,7 +29,12 @@ final class TransferPeer: Sendable {
 
     /// Serves these bytes as the whole of any resource; nil = it has none.
     convenience init(having bytes: [UInt8]?) throws {
-        try self.init { [try TransferRequest(decoding: $0).answer(from: bytes)] }
+        try self.init { [try Self.answer($0, from: bytes)] }
+    }
+
+    static func answer(_ request: [UInt8], from bytes: [UInt8]?) throws -> Frames {
+        let answer = try TransferRequest(decoding: request).answer(from: bytes)
+        return [answer.header, Array(answer.piece.bytes)]
     }
 
     deinit {
@@ -44,7 +50,7 @@ final class TransferPeer: Sendable {
         while stop.drain().isEmpty {
             poll([router], stop.wakeUp, timeoutMilliseconds: 60_000)
             while let frames = try router.receive() {
-                for answer in try rule(frames[1]) { _ = try router.send([frames[0], answer]) }
+                for answer in try rule(frames[1]) { _ = try router.send([frames[0]] + answer) }
             }
         }
     }

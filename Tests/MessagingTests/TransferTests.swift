@@ -43,7 +43,7 @@ import Testing
     @Test func answersMayComeTwice() throws {
         let bytes = Self.bytes(2 * Self.piece + 5)
         let peer = try TransferPeer { request in
-            let answer = try TransferRequest(decoding: request).answer(from: bytes)
+            let answer = try TransferPeer.answer(request, from: bytes)
             return [answer, answer]
         }
 
@@ -113,7 +113,7 @@ import Testing
                         $0 -= 1; return $0 >= 0
                     })
                 else { return [] }
-                return [try TransferRequest(decoding: request).answer(from: bytes)]
+                return [try TransferPeer.answer(request, from: bytes)]
             }
         }
 
@@ -160,14 +160,29 @@ import Testing
 
     @Test(arguments: [0, 1, 8, 15])
     func answersThatAreTooShortEndTheTransfer(byteCount: Int) throws {
-        let failure = try failure { _ in [[UInt8](repeating: 0, count: byteCount)] }
+        let failure = try failure { _ in [[[UInt8](repeating: 0, count: byteCount), []]] }
         #expect(failure.description.contains("needs 8 bytes"))
+    }
+
+    @Test func aHeaderThatIsTooLongEndsTheTransfer() throws {
+        let failure = try failure { _ in [[[UInt8](repeating: 0, count: 17), []]] }
+        #expect(failure.description.contains("header"))
+    }
+
+    @Test(arguments: [1, 3])
+    func answersOfAnotherNumberOfFramesEndTheTransfer(count: Int) throws {
+        let failure = try failure { request in
+            let answer = try TransferPeer.answer(request, from: [1, 2, 3])
+            return [Array((answer + [[]]).prefix(count))]
+        }
+        #expect(failure.description.contains("\(count) frames, not 2"))
     }
 
     @Test func aSizeThatChangesEndsTheTransfer() throws {
         let failure = try failure { bytes in
-            let request = try TransferRequest(decoding: bytes)
-            return [request.answer(from: Self.bytes(Self.piece + 1 + Int(request.offset >> 19)))]
+            let pieceNumber = Int(try TransferRequest(decoding: bytes).offset >> 19)
+            let whole = Self.bytes(Self.piece + 1 + pieceNumber)
+            return [try TransferPeer.answer(bytes, from: whole)]
         }
         #expect(failure.description.contains("size"))
     }
@@ -179,14 +194,14 @@ import Testing
                 var writer = ByteWriter()
                 writer.write(UInt64(offset))
                 writer.write(UInt64(10))
-                return writer.bytes + [UInt8](repeating: 7, count: count)
+                return [writer.bytes, [UInt8](repeating: 7, count: count)]
             }
         }
         #expect(failure.description.contains("not asked for"))
     }
 
     @Test func aFrameLongerThanAnyAnswerIsNeverRead() throws {
-        let peer = try TransferPeer { _ in [[UInt8](repeating: 0, count: Self.piece + 65)] }
+        let peer = try TransferPeer { _ in [[[UInt8](repeating: 0, count: Self.piece + 65)]] }
 
         let failure = #expect(throws: TransferFailure.self) {
             try fetch(from: peer, silenceSecondsMax: 1)
