@@ -139,7 +139,7 @@ package struct StepReport: Hashable, Codable, Sendable {
     package let skipped: Bool
     package let attempts: Int
     /// SHA-256 of the trained state; empty at steps where it was not computed.
-    package let stateHash: [UInt8]
+    package internal(set) var stateHash: [UInt8]
     /// The encoded summary of the step: losses, counts.
     package let payload: [UInt8]
 

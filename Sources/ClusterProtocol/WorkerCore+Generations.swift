@@ -22,8 +22,9 @@ extension WorkerCore {
         sendReadyIfIdle()
     }
 
-    /// A step that is being applied, or a state that is being installed, is finished first.
-    func isReadyToAnswer() -> Bool { phase == .preparing && busy == .no }
+    /// A step that is being applied, or a state that is being installed or hashed, is finished
+    /// first.
+    func isReadyToAnswer() -> Bool { phase == .preparing && busy == .no && unhashed == nil }
 
     mutating func sendReadyIfIdle() {
         guard isReadyToAnswer() else { return }

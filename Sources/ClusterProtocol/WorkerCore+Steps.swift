@@ -66,7 +66,7 @@ extension WorkerCore {
             isResultServable = (plan?.members.count ?? 0) > 1
             hasSkipped = skipped
             let step = applied.next
-            directives.append(.apply(step, computesHash: welcome?.isHashStep(step) ?? true))
+            directives.append(.apply(step, computesHash: isHashStep(step)))
         case .secondAttempt(let scales):
             beginAttempt(2, scales: scales)
             computeMissingLanes()
@@ -75,17 +75,21 @@ extension WorkerCore {
         }
     }
 
-    mutating func onApplied(_ step: Step, _ stateHash: [UInt8], _ payload: [UInt8]) {
+    mutating func onApplied(_ step: Step, _ payload: [UInt8]) {
         precondition(step == applied.next, "applied \(step) after \(applied)")
         let report = StepReport(
             generation: generation, step: step, skipped: hasSkipped, attempts: attempt,
-            stateHash: stateHash, payload: payload)
+            stateHash: [], payload: payload)
         applied = step
         keepsResult = isResultServable
         busy = .no
         forgetLanes()
         masked = masked.filter { $0.step > step }
-        send(unacknowledged.add(report))
+        if isHashStep(step) {
+            unhashed = report
+        } else {
+            send(unacknowledged.add(report))
+        }
         keepOfferIfDue()
         guard phase == .stepping else {
             sendReadyIfIdle()
@@ -93,6 +97,16 @@ extension WorkerCore {
         }
         retainSnapshotIfDue()
         startStep()
+    }
+
+    private func isHashStep(_ step: Step) -> Bool { welcome?.isHashStep(step) ?? true }
+
+    mutating func onStateHashed(_ step: Step, _ stateHash: [UInt8]) {
+        guard var report = unhashed, report.step == step else { return }
+        unhashed = nil
+        report.stateHash = stateHash
+        send(unacknowledged.add(report))
+        sendReadyIfIdle()
     }
 
     /// The lowest rank keeps the snapshot that becomes the checkpoint.

@@ -83,7 +83,7 @@ extension WorkerCore {
         let limit = configuration.coordinatorSilenceTicksMax
         guard isCoordinatorNeeded, now - lastHeardTick > limit else { return }
         let endpoint = configuration.coordinatorEndpoint
-        if isComplete, unacknowledged.isEmpty {
+        if isComplete, unacknowledged.isEmpty, unhashed == nil {
             end(.success, "all steps are done and the coordinator at \(endpoint) is gone")
             return
         }

@@ -48,7 +48,9 @@ package struct WorkerCore: Sendable {
         /// What exchanges and lanes cost, and what a thread has been waiting for that long, to be
         /// passed on.
         case measured(ExchangeTimes, laneMicroseconds: UInt64, longWait: String?)
-        case applied(Step, stateHash: [UInt8], payload: [UInt8])
+        case applied(Step, payload: [UInt8])
+        /// The hash of the state after the step that was applied last, where one was asked for.
+        case stateHashed(Step, [UInt8])
         /// Answer to `catchUp`; the hash is that of a whole state that was fetched, else empty.
         case caughtUp(Step, stateHash: [UInt8])
         case catchUpFailed(reason: String)
@@ -79,6 +81,7 @@ package struct WorkerCore: Sendable {
         case startExchange(Generation, step: Step, attempt: Int)
         /// What does it wait for?
         case inspectExchange(Generation, step: Step, attempt: Int)
+        /// - Parameter computesHash: then, while the next lanes are computed.
         case apply(Step, computesHash: Bool)
         case retainSnapshot(Step)
         /// From now on, of every step that is applied; nil = drop them.
@@ -156,6 +159,8 @@ package struct WorkerCore: Sendable {
     var laneMicroseconds: UInt64 = 0
     var longWait: String?
     var hasSkipped = false
+    /// Of step applied, whose state hash is being computed.
+    var unhashed: StepReport?
     var unacknowledged = UnacknowledgedReports()
     var masked: Set<MaskedClip> = []
     var unreadable: [MaskedClip: String] = [:]
@@ -204,8 +209,10 @@ package struct WorkerCore: Sendable {
             exchangeTimes = times
             self.longWait = longWait
             self.laneMicroseconds = laneMicroseconds
-        case .applied(let step, let hash, let payload):
-            onApplied(step, hash, payload)
+        case .applied(let step, let payload):
+            onApplied(step, payload)
+        case .stateHashed(let step, let hash):
+            onStateHashed(step, hash)
         case .caughtUp(let step, let hash):
             onCaughtUp(step, hash)
         case .catchUpFailed(let reason):

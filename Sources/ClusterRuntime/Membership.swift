@@ -23,6 +23,8 @@ final class Membership {
     let canSpin: Bool
 
     private var exchanges: [ExchangeKey: TreeExchange] = [:]
+    /// Of the exchange in flight, if a joiner follows this worker and it is alone.
+    private var packing: PackingMemory?
     private var lastCompleted: AccumulationKey
     /// Of the step before, from the last own lane to the end.
     private var lastMicroseconds: UInt32 = 0
@@ -123,9 +125,12 @@ final class Membership {
     }
 
     private func memory(_ key: ExchangeKey) -> any MachineMemory {
-        // Nothing is copied, unless a joiner needs what the next step would overwrite.
-        if plan.members.count == 1 && !shared.keepsResults {
-            return LoneMemory(accumulator: own.accumulator, result: own.accumulator)
+        if plan.members.count == 1 {
+            // Nothing is copied, but a joiner needs what the next step would overwrite.
+            packing =
+                shared.keepsResults
+                ? PackingMemory(accumulator: own.accumulator, chunks: chunks) : nil
+            return packing ?? LoneMemory(accumulator: own.accumulator, result: own.accumulator)
         }
         if machine.neighbours.isEmpty {
             return LoneMemory(
@@ -242,7 +247,9 @@ final class Membership {
         case .commit, .skip:
             // The next step overwrites the accumulator.
             shared.keep(
-                reduced, isServable: reduced.sums.pointer != own.accumulator.pointer)
+                reduced, isServable: reduced.sums.pointer != own.accumulator.pointer,
+                packed: packing?.packedSums)
+            packing = nil
             return .complete(skipped: decision == .skip)
         case .secondAttempt(let scales):
             return .secondAttempt(scales: scales)

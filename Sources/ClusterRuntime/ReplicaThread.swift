@@ -77,16 +77,14 @@ final class ReplicaThread: Sendable {
             guard let reduced = shared.reduced(step) else {
                 throw MalformedBytes(field: "reduced step", offset: 0, rule: "it is not there")
             }
-            let (summary, hash) = try lanes.withReplicaAlone {
-                let summary = try replica.apply(reduced)
-                return (summary, computesHash ? replica.stateHash().bytes : [])
-            }
+            let summary = try lanes.withReplicaAlone { try replica.apply(reduced) }
             let payload = try summary.encode()
             let mustCopy = shared.mustCopy(step)
             if mustCopy { shared.copyForJoiners(step) }
-            shared.events.post(.applied(step, stateHash: hash, payload: payload))
-            // The next lanes are computed meanwhile.
+            shared.events.post(.applied(step, payload: payload))
+            // The next lanes are computed meanwhile; they only read.
             if !mustCopy { shared.copyForJoiners(step) }
+            if computesHash { shared.events.post(.stateHashed(step, replica.stateHash().bytes)) }
         } catch {
             shared.events.post(.failed(reason: "step \(step) cannot be applied: \(error)"))
         }

@@ -29,8 +29,18 @@ package final class WorkerShared: Sendable {
         }
     }
 
+    private struct Kept {
+        let result: ReducedStep
+        /// Its sums stay as they are while it is kept.
+        let isServable: Bool
+        /// The sums, packed in pieces, until they are copied for joiners.
+        var packed: [[UInt8]]?
+
+        var encoded: [UInt8] { result.encode(packed: packed) }
+    }
+
     private struct State {
-        var reduced: [Step: (result: ReducedStep, isServable: Bool)] = [:]
+        var reduced: [Step: Kept] = [:]
         /// The result that was asked for last, for it is fetched piece by piece.
         var encoded: (step: Step, bytes: [UInt8])?
         var snapshots = SnapshotShelf()
@@ -38,9 +48,14 @@ package final class WorkerShared: Sendable {
         var meter = ExchangeMeter()
 
         /// Nil if nobody may ask for it, or it is copied already.
-        func resultToCopy(_ step: Step) -> ReducedStep? {
+        func resultToCopy(_ step: Step) -> Kept? {
             guard let history, history.results[step] == nil else { return nil }
-            return reduced[step]?.result
+            return reduced[step]
+        }
+
+        mutating func add(_ encoded: [UInt8], of step: Step) {
+            history?.add(encoded, of: step)
+            reduced[step]?.packed = nil
         }
     }
 
@@ -70,9 +85,11 @@ package final class WorkerShared: Sendable {
     /// The last result stays until the next is applied everywhere: two are enough.
     ///
     /// - Parameter isServable: its sums stay as they are while it is kept.
-    func keep(_ reduced: ReducedStep, isServable: Bool) {
+    /// - Parameter packed: the sums as `PackedSums` writes them, in pieces.
+    func keep(_ reduced: ReducedStep, isServable: Bool, packed: [[UInt8]]? = nil) {
         state.withLock { state in
-            state.reduced[reduced.step] = (reduced, isServable)
+            state.reduced[reduced.step] = Kept(
+                result: reduced, isServable: isServable, packed: packed)
             for old in state.reduced.keys.sorted().dropLast(2) { state.reduced[old] = nil }
         }
     }
@@ -114,26 +131,31 @@ package final class WorkerShared: Sendable {
     /// Whether the sums must be copied before the next lanes are computed: they lie in the
     /// accumulator of a lone worker whom nobody followed when the exchange began.
     func mustCopy(_ step: Step) -> Bool {
-        state.withLock { $0.history != nil && $0.reduced[step]?.isServable == false }
+        state.withLock { state in
+            guard state.history != nil, let kept = state.reduced[step] else { return false }
+            return !kept.isServable && kept.packed == nil
+        }
     }
 
     /// Copies the result of a step that was applied, if somebody may ask for it.
     func copyForJoiners(_ step: Step) {
-        guard let result = state.withLock({ $0.resultToCopy(step) }) else { return }
-        let bytes = result.encode()
-        state.withLock { $0.history?.add(bytes, of: step) }
+        guard let kept = state.withLock({ $0.resultToCopy(step) }) else { return }
+        let bytes = kept.encoded
+        state.withLock { $0.add(bytes, of: step) }
     }
 
     private func encodedResult(_ step: Step) -> [UInt8]? {
         if let encoded = state.withLock({ $0.encoded }), encoded.step == step {
             return encoded.bytes
         }
-        guard let kept = state.withLock({ $0.reduced[step] }), kept.isServable else { return nil }
-        let bytes = kept.result.encode()
+        guard let kept = state.withLock({ $0.reduced[step] }),
+            kept.isServable || kept.packed != nil
+        else { return nil }
+        let bytes = kept.encoded
         state.withLock { state in
             state.encoded = (step, bytes)
             // Who asked was faster than the replica thread.
-            state.history?.add(bytes, of: step)
+            state.add(bytes, of: step)
         }
         return bytes
     }

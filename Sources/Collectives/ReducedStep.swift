@@ -30,7 +30,10 @@ package struct ReducedStep: Sendable {
 
     /// The bytes with which a peer that missed the result is served. The sums are packed: whoever
     /// keeps results for joiners needs much memory at once, which costs more than packing.
-    package func encode() -> [UInt8] {
+    ///
+    /// - Parameter packed: the sums as `PackedSums` writes them, in pieces, if somebody has packed
+    ///   them already.
+    package func encode(packed: [[UInt8]]? = nil) -> [UInt8] {
         // Room for all: a growing array would move, and be touched page by page again. What is not
         // written takes no memory.
         let reportBytes = reports.reduce(0) { $0 + 4 + $1.count }
@@ -43,7 +46,11 @@ package struct ReducedStep: Sendable {
         writer.write(block: maxima)
         writer.write(each: reports) { $0.write(block: $1) }
         writer.write(UInt64(sums.count))
-        writePackedSums(to: &writer)
+        if let packed {
+            for piece in packed { piece.withUnsafeBytes { writer.write(raw: $0) } }
+        } else {
+            writePackedSums(to: &writer)
+        }
         return writer.bytes
     }
 

@@ -173,6 +173,13 @@ extension VirtualCluster {
     // MARK: - Steps
 
     func apply(_ step: Step, _ computesHash: Bool, _ worker: VirtualWorker) {
+        // The replica thread does one thing after the other.
+        guard !worker.isHashing else {
+            worker.appliesAfterHash = { [unowned self, unowned worker] in
+                apply(step, computesHash, worker)
+            }
+            return
+        }
         later(worker, 80) { [unowned self] in
             guard let reduced = worker.reduced[step]?.result else {
                 return fail("\(worker.name) has nothing to apply as step \(step)")
@@ -184,10 +191,21 @@ extension VirtualCluster {
                 if computesHash { check(checkers.agreement.onApplied(step, hash, worker.name)) }
                 worker.copyForJoiners(step)
                 trace.note(now, worker.name, "has applied step \(step)")
-                tell(worker, .applied(step, stateHash: hash, payload: summary.encode()))
+                tell(worker, .applied(step, payload: summary.encode()))
+                if computesHash { tellLater(hash, of: step, worker) }
             } catch {
                 fail("\(worker.name) cannot apply step \(step): \(error)")
             }
+        }
+    }
+
+    /// The lanes of the next steps are computed meanwhile.
+    private func tellLater(_ stateHash: [UInt8], of step: Step, _ worker: VirtualWorker) {
+        worker.isHashing = true
+        later(worker, 80) { [unowned self] in
+            worker.isHashing = false
+            tell(worker, .stateHashed(step, stateHash))
+            worker.takeAppliesAfterHash()?()
         }
     }
 

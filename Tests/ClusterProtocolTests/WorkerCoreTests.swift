@@ -126,6 +126,46 @@ extension WorkerCoreTests {
     }
 }
 
+/// What a worker does while the hash of its state is computed.
+extension WorkerCoreTests {
+    private static func messages(in directives: [WorkerCore.Directive]) -> [WorkerMessage] {
+        directives.compactMap { if case .send(let message) = $0 { message } else { nil } }
+    }
+
+    private static func isHeartbeat(_ message: WorkerMessage) -> Bool {
+        if case .heartbeat = message { true } else { false }
+    }
+
+    @Test func theNextLanesBeginAtOnceAndTheReportAndReadyComeWithTheHash() {
+        var core = Self.stepping()
+        for lane in 0..<4 { _ = core.handle(.laneFinished(step: Step(1), attempt: 1, lane: lane)) }
+        let finished = core.handle(
+            .exchangeFinished(
+                Generation(1), step: Step(1), attempt: 1, .complete(skipped: false)))
+        #expect(finished == [.apply(Step(1), computesHash: true)])
+
+        let applied = core.handle(.applied(Step(1), payload: [5]))
+        let prepared = core.handle(.received(.prepare(Generation(2))))
+        let waiting = (1...20).flatMap { _ in core.handle(.tick) }
+        let ofAnother = core.handle(.stateHashed(Step(2), [8]))
+        let hashed = core.handle(.stateHashed(Step(1), [9]))
+
+        #expect(applied.contains(.computeLanes(step: Step(2), attempt: 1, lanes: [0, 1, 2, 3])))
+        #expect(Self.messages(in: applied + prepared + ofAnother).isEmpty)
+        #expect(Self.messages(in: waiting).allSatisfy(Self.isHeartbeat))
+        let report = StepReport(
+            generation: Generation(1), step: Step(1), skipped: false, attempts: 1,
+            stateHash: [9], payload: [5])
+        let told = Self.messages(in: hashed)
+        #expect(told.first == .stepApplied(report))
+        guard case .ready(Generation(2), let progress) = told.last else {
+            Issue.record("not ready: \(told)")
+            return
+        }
+        #expect(progress.applied == Step(1))
+    }
+}
+
 /// What a worker does that was asked to end.
 extension WorkerCoreTests {
     /// One that takes part in generation 1, alone.

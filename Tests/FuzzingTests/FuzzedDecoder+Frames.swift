@@ -56,8 +56,8 @@ extension FuzzedDecoder {
 
     // MARK: - Transfers
 
-    /// Answers of a peer, each with its length (u16), the first 16 bytes as their header; the pieces
-    /// of real answers are longer, so one seed is a whole resource of one piece.
+    /// Answers of a peer, each with its length (u16), the first 16 bytes as their header; pieces of
+    /// real answers are longer, so one seed is a whole resource of one piece.
     private static func transferAssembly() -> FuzzedDecoder {
         let seeds: @Sendable () -> [[UInt8]] = {
             let request = TransferRequest(resource: .init(.state, Step(3)), offset: 0, count: 100)

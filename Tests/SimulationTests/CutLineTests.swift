@@ -46,7 +46,7 @@ extension VirtualClusterTests {
     @Test(arguments: directions)
     func whoeverIsBehindALineComesBackWhenItIsWhole(_ direction: NetworkCut.Direction) {
         var evictionCount = 0
-        for seed in 1...5 as ClosedRange<UInt64> {
+        for seed in 1...8 as ClosedRange<UInt64> {
             var scenario = Self.scenario(seed, direction, holdsBack: false, ticks: 800)
             scenario.task.stepCount = 300
             let cluster = VirtualCluster(scenario)

@@ -34,6 +34,10 @@ final class VirtualWorker: VirtualProcess {
     /// Fetches that were begun, and the one in flight.
     var fetchCount = 0
     var fetching: Int?
+    /// Of the state after the step that was applied last.
+    var isHashing = false
+    /// What has to wait for that.
+    var appliesAfterHash: (() -> Void)?
     /// What peers may ask for: results of two steps, and states.
     private(set) var reduced: [Step: (result: ReducedStep, isServable: Bool)] = [:]
     private var snapshots = SnapshotShelf()
@@ -73,6 +77,11 @@ final class VirtualWorker: VirtualProcess {
 
     /// Tensors to which the last own lane has been added since the last call.
     func drainFinals() -> [LaneAccumulator.FinalTensor] { finals.drain() }
+
+    func takeAppliesAfterHash() -> (() -> Void)? {
+        defer { appliesAfterHash = nil }
+        return appliesAfterHash
+    }
 
     func keep(_ result: ReducedStep, isServable: Bool) {
         reduced[result.step] = (result, isServable)
