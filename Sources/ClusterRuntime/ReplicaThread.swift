@@ -22,6 +22,7 @@ final class ReplicaThread: Sendable {
     private let replica: Replica
     private let lanes: LaneThreads
     private let shared: WorkerShared
+    private let memory: WorkerMemory
     private let fetcher: PeerFetcher
     private let tasks = Mailbox<Task>()
     private let thread = Mutex<NamedThread?>(nil)
@@ -29,11 +30,13 @@ final class ReplicaThread: Sendable {
     private let sealing = Mutex<NamedThread?>(nil)
 
     init(
-        replica: Replica, lanes: LaneThreads, shared: WorkerShared, fetcher: PeerFetcher
+        replica: Replica, lanes: LaneThreads, shared: WorkerShared, memory: WorkerMemory,
+        fetcher: PeerFetcher
     ) {
         self.replica = replica
         self.lanes = lanes
         self.shared = shared
+        self.memory = memory
         self.fetcher = fetcher
         thread.withLock { $0 = NamedThread("replica") { [self] in run() } }
     }
@@ -137,7 +140,7 @@ final class ReplicaThread: Sendable {
             case .fetchReduced(let peers):
                 let reduced = try ReducedStep(
                     decoding: try fetcher.result(step, peers, goal: goal, priority),
-                    elementCount: shared.elementCount)
+                    elementCount: shared.elementCount, into: memory.result)
                 shared.keep(reduced, isServable: true)
                 _ = try lanes.withReplicaAlone { try replica.apply(reduced) }
                 shared.copyForJoiners(step)

@@ -33,6 +33,12 @@ package final class WorkerMemory: Sendable {
         segment.release(start..<layout.resultOffset(index + 1))
     }
 
+    /// Where a whole result goes that comes from a peer: the place of a step that is over, in memory
+    /// that the next exchanges need anyway.
+    func result(of step: Step) -> IntVector {
+        result(layout.resultIndex(AccumulationKey(step: step, attempt: 1)))
+    }
+
     /// The own part of a result, by itself.
     func result(_ index: Int) -> IntVector {
         IntVector(
