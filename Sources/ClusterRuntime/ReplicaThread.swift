@@ -14,7 +14,8 @@ import Training
 final class ReplicaThread: Sendable {
     enum Task: Sendable {
         case apply(Step, computesHash: Bool)
-        case catchUp(CatchUp, to: Step, goal: Step, NamedThread.Priority)
+        /// - Parameter isAwaited: it is a member, and others wait at an exchange.
+        case catchUp(CatchUp, to: Step, goal: Step, isAwaited: Bool)
         case retainSnapshot(Step)
         case stop
     }
@@ -62,8 +63,8 @@ final class ReplicaThread: Sendable {
             for task in tasks.drain() {
                 switch task {
                 case .apply(let step, let computesHash): apply(step, computesHash)
-                case .catchUp(let kind, let step, let goal, let priority):
-                    catchUpInBackgroundIfPossible(kind, step, goal, priority)
+                case .catchUp(let kind, let step, let goal, let isAwaited):
+                    catchUpInBackgroundIfPossible(kind, step, goal, isAwaited)
                 case .retainSnapshot(let step): retainSnapshot(step)
                 case .stop:
                     sealing.withLock { $0 }?.join()
@@ -111,21 +112,22 @@ final class ReplicaThread: Sendable {
     /// Whom nobody waits for must not take the cores of those that train. A thread cannot become
     /// usual again, so that another one does what has time.
     private func catchUpInBackgroundIfPossible(
-        _ kind: CatchUp, _ step: Step, _ goal: Step, _ priority: NamedThread.Priority
+        _ kind: CatchUp, _ step: Step, _ goal: Step, _ isAwaited: Bool
     ) {
         // Helpers would be started from there, and be as slow ever after.
-        guard priority == .background, replica.threadCount == 1 else {
-            return catchUp(kind, step, goal, priority)
+        guard !isAwaited, replica.threadCount == 1 else {
+            return catchUp(kind, step, goal, isAwaited)
         }
         NamedThread("catch-up", .background) { [self] in
             requireDefaultRounding()
-            catchUp(kind, step, goal, priority)
+            catchUp(kind, step, goal, isAwaited)
         }.join()
     }
 
     private func catchUp(
-        _ kind: CatchUp, _ step: Step, _ goal: Step, _ priority: NamedThread.Priority
+        _ kind: CatchUp, _ step: Step, _ goal: Step, _ isAwaited: Bool
     ) {
+        let priority: NamedThread.Priority = isAwaited ? .usual : .background
         do {
             var stateHash: [UInt8] = []
             switch kind {
@@ -140,7 +142,8 @@ final class ReplicaThread: Sendable {
             case .fetchReduced(let peers):
                 let reduced = try ReducedStep(
                     decoding: try fetcher.result(step, peers, goal: goal, priority),
-                    elementCount: shared.elementCount, into: memory.result)
+                    elementCount: shared.elementCount,
+                    into: isAwaited ? { _ in nil } : memory.result)
                 shared.keep(reduced, isServable: true)
                 _ = try lanes.withReplicaAlone { try replica.apply(reduced) }
                 shared.copyForJoiners(step)

@@ -268,7 +268,7 @@ final class WorkerShell {
             environment.lanes.forgetWaiting()
             let reachable = kind.reached(through: options.coordinatorEndpoint)
             environment.replicaThread.post(
-                .catchUp(reachable, to: step, goal: goal, isAwaited ? .usual : .background))
+                .catchUp(reachable, to: step, goal: goal, isAwaited: isAwaited))
         case .resetAccumulator(let step, let attempt, let scales):
             environment.lanes.forgetWaiting()
             environment.accumulator.reset(

@@ -33,8 +33,9 @@ package final class WorkerMemory: Sendable {
         segment.release(start..<layout.resultOffset(index + 1))
     }
 
-    /// Where a whole result goes that comes from a peer: the place of a step that is over, in memory
-    /// that the next exchanges need anyway.
+    /// Where a whole result may go that comes from a peer, in memory that exchanges will need.
+    ///
+    /// - Precondition: the worker is no member yet; a member's places are used, and given back.
     func result(of step: Step) -> IntVector {
         result(layout.resultIndex(AccumulationKey(step: step, attempt: 1)))
     }
