@@ -62,7 +62,7 @@ extension WorkerCore {
         switch outcome {
         case .complete(let skipped):
             busy = .applying
-            // Alone, they lie in the accumulator, unless somebody follows.
+            // Alone, they lie in the accumulator.
             isResultServable = (plan?.members.count ?? 0) > 1
             hasSkipped = skipped
             let step = applied.next
@@ -77,6 +77,7 @@ extension WorkerCore {
 
     mutating func onApplied(_ step: Step, _ payload: [UInt8]) {
         precondition(step == applied.next, "applied \(step) after \(applied)")
+        precondition(unhashed == nil, "applied \(step) before the hash of \(applied)")
         let report = StepReport(
             generation: generation, step: step, skipped: hasSkipped, attempts: attempt,
             stateHash: [], payload: payload)

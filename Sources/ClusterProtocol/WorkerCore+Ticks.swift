@@ -42,12 +42,15 @@ extension WorkerCore {
                 numericClass: configuration.numericClass))
     }
 
+    /// What the worker is still hashing it has not applied for the coordinator, which releases and
+    /// stops workers by this: the report would not come any more.
     private mutating func sendHeartbeat() {
+        let told = unhashed == nil ? applied : Step(applied.number - 1)
         send(
             .heartbeat(
                 Heartbeat(
-                    generation: generation, applied: hasState ? applied : nil,
-                    isExchanging: isExchanging, lack: lack, activity: activity,
+                    generation: generation, applied: hasState ? told : nil,
+                    isExchanging: isExchanging && unhashed == nil, lack: lack, activity: activity,
                     exchangeTimes: exchangeTimes, laneMicroseconds: laneMicroseconds)))
     }
 

@@ -49,7 +49,8 @@ package struct WorkerCore: Sendable {
         /// passed on.
         case measured(ExchangeTimes, laneMicroseconds: UInt64, longWait: String?)
         case applied(Step, payload: [UInt8])
-        /// The hash of the state after the step that was applied last, where one was asked for.
+        /// The hash of the state after the step that was applied last, where one was asked for;
+        /// before the next is applied.
         case stateHashed(Step, [UInt8])
         /// Answer to `catchUp`; the hash is that of a whole state that was fetched, else empty.
         case caughtUp(Step, stateHash: [UInt8])
@@ -81,7 +82,7 @@ package struct WorkerCore: Sendable {
         case startExchange(Generation, step: Step, attempt: Int)
         /// What does it wait for?
         case inspectExchange(Generation, step: Step, attempt: Int)
-        /// - Parameter computesHash: then, while the next lanes are computed.
+        /// - Parameter computesHash: `stateHashed` follows `applied`.
         case apply(Step, computesHash: Bool)
         case retainSnapshot(Step)
         /// From now on, of every step that is applied; nil = drop them.

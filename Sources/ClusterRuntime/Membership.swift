@@ -23,8 +23,8 @@ final class Membership {
     let canSpin: Bool
 
     private var exchanges: [ExchangeKey: TreeExchange] = [:]
-    /// Of the exchange in flight, if a joiner follows this worker and it is alone.
-    private var packing: PackingMemory?
+    /// Of exchanges in flight, if a joiner follows this worker and it is alone.
+    private var packing: [ExchangeKey: PackingMemory] = [:]
     private var lastCompleted: AccumulationKey
     /// Of the step before, from the last own lane to the end.
     private var lastMicroseconds: UInt32 = 0
@@ -118,19 +118,21 @@ final class Membership {
             preconditionFailure("no schedule of shape \(shape)")
         }
         let exchange = TreeExchange(
-            rank: rank, chunks: chunks, schedule: schedule, memory: memory(key),
+            rank: rank, chunks: chunks, schedule: schedule, memory: makeMemory(key),
             tensorCount: shared.tensorCount, attempt: key.accumulation.attempt)
         exchanges[key] = exchange
         return exchange
     }
 
-    private func memory(_ key: ExchangeKey) -> any MachineMemory {
+    private func makeMemory(_ key: ExchangeKey) -> any MachineMemory {
         if plan.members.count == 1 {
             // Nothing is copied, but a joiner needs what the next step would overwrite.
-            packing =
-                shared.keepsResults
-                ? PackingMemory(accumulator: own.accumulator, chunks: chunks) : nil
-            return packing ?? LoneMemory(accumulator: own.accumulator, result: own.accumulator)
+            guard shared.keepsResults else {
+                return LoneMemory(accumulator: own.accumulator, result: own.accumulator)
+            }
+            let memory = PackingMemory(accumulator: own.accumulator, chunks: chunks)
+            packing[key] = memory
+            return memory
         }
         if machine.neighbours.isEmpty {
             return LoneMemory(
@@ -211,6 +213,7 @@ final class Membership {
         }
         guard exchange.isComplete, let started else { return }
         exchanges[key] = nil
+        let packed = packing.removeValue(forKey: key)?.packedSums
         self.started = nil
         if key.accumulation.attempt == 1 {
             tuning.note(exchange.lastMicroseconds, step: Step(key.accumulation.step.number - 1))
@@ -228,7 +231,7 @@ final class Membership {
             let reduced = ReducedStep(
                 key: key.accumulation, scales: started.scales,
                 exchanged: try exchange.result(laneCount: shared.rule.laneCount))
-            outcome = decide(reduced)
+            outcome = decide(reduced, packed)
         } catch {
             outcome = .impossible(
                 reason: "step \(key.accumulation.step): lanes \(error.lanes) were exchanged "
@@ -240,7 +243,8 @@ final class Membership {
                 outcome))
     }
 
-    private func decide(_ reduced: ReducedStep) -> WorkerCore.ExchangeOutcome {
+    private func decide(_ reduced: ReducedStep, _ packed: [[UInt8]]?) -> WorkerCore.ExchangeOutcome
+    {
         let decision = shared.rule.decide(
             scales: reduced.scales, maxima: reduced.maxima, attempt: reduced.attempt)
         switch decision {
@@ -248,8 +252,7 @@ final class Membership {
             // The next step overwrites the accumulator.
             shared.keep(
                 reduced, isServable: reduced.sums.pointer != own.accumulator.pointer,
-                packed: packing?.packedSums)
-            packing = nil
+                packed: packed)
             return .complete(skipped: decision == .skip)
         case .secondAttempt(let scales):
             return .secondAttempt(scales: scales)

@@ -8,7 +8,7 @@ import Synchronization
 ///
 /// The caller fetches in the background as long as nobody waits: on one machine a joiner must not
 /// take the cores of those that train.
-/// Isolation: the replica thread; any thread may cancel and allow.
+/// Isolation: the replica thread, or another for which it waits; any thread may cancel and allow.
 final class PeerFetcher: Sendable {
     private let context: MessagingContext
     private let coordinatorKey: PublicKey?

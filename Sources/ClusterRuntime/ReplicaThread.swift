@@ -143,12 +143,18 @@ final class ReplicaThread: Sendable {
                 let reduced = try ReducedStep(
                     decoding: try fetcher.result(step, peers, goal: goal, priority),
                     elementCount: shared.elementCount,
-                    into: isAwaited ? { _ in nil } : memory.result)
+                    into: { isAwaited || $0 != step ? nil : memory.result(of: $0) })
+                guard reduced.step == step else {
+                    throw MalformedBytes(
+                        field: "reduced step", offset: 0, rule: "it is \(reduced.step), not \(step)"
+                    )
+                }
                 shared.keep(reduced, isServable: true)
                 _ = try lanes.withReplicaAlone { try replica.apply(reduced) }
                 shared.copyForJoiners(step)
             case .fetchState(let peers):
                 let snapshot = try fetcher.state(step, peers, priority)
+                shared.forgetReduced()
                 stateHash = try lanes.withReplicaAlone {
                     try replica.restore(snapshot).bytes
                 }

@@ -13,9 +13,12 @@ struct ResultHistory: Sendable {
     /// - Parameter start: the step whose state is kept.
     init(start: Step) { newest = start }
 
+    /// Whether the result of this step is the next.
+    func lacks(_ step: Step) -> Bool { step == newest.next }
+
     /// Older ones make room; who needs one that is gone begins again with a newer state.
     mutating func add(_ result: [UInt8], of step: Step) {
-        guard step == newest.next else { return }
+        guard lacks(step) else { return }
         newest = step
         results[step] = result
         byteCount += result.count

@@ -49,8 +49,7 @@ package final class WorkerShared: Sendable {
 
         /// Nil if nobody may ask for it, or it is copied already.
         func resultToCopy(_ step: Step) -> Kept? {
-            guard let history, history.results[step] == nil else { return nil }
-            return reduced[step]
+            history?.lacks(step) == true ? reduced[step] : nil
         }
 
         mutating func add(_ encoded: [UInt8], of step: Step) {
@@ -93,6 +92,9 @@ package final class WorkerShared: Sendable {
             for old in state.reduced.keys.sorted().dropLast(2) { state.reduced[old] = nil }
         }
     }
+
+    /// What led to a state that is about to be replaced.
+    func forgetReduced() { state.withLock { $0.reduced = [:] } }
 
     package func reduced(_ step: Step) -> ReducedStep? {
         state.withLock { $0.reduced[step]?.result }

@@ -36,7 +36,7 @@ package final class TreeExchange {
         /// New; these frames follow from it.
         case accepted([Outgoing])
         case duplicate
-        /// Not a frame that this exchange can have; nothing has changed.
+        /// Not a frame that this exchange can have; no sum has changed by it.
         case malformed(String)
     }
 

@@ -9,7 +9,7 @@ package final class NamedThread: Sendable {
     package enum Priority: Sendable {
         case usual
         /// Beside a usual thread on the same core it gets a tenth of that one's time. Such a thread
-        /// must start no others, which would have its priority.
+        /// must start none that is to be usual, which would have its priority.
         case background
 
         /// Of the nice value.

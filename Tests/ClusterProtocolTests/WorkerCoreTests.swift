@@ -132,8 +132,10 @@ extension WorkerCoreTests {
         directives.compactMap { if case .send(let message) = $0 { message } else { nil } }
     }
 
-    private static func isHeartbeat(_ message: WorkerMessage) -> Bool {
-        if case .heartbeat = message { true } else { false }
+    private static func appliedSteps(in messages: [WorkerMessage]) -> [Step?] {
+        messages.compactMap {
+            if case .heartbeat(let heartbeat) = $0 { heartbeat.applied } else { nil }
+        }
     }
 
     @Test func theNextLanesBeginAtOnceAndTheReportAndReadyComeWithTheHash() {
@@ -152,7 +154,9 @@ extension WorkerCoreTests {
 
         #expect(applied.contains(.computeLanes(step: Step(2), attempt: 1, lanes: [0, 1, 2, 3])))
         #expect(Self.messages(in: applied + prepared + ofAnother).isEmpty)
-        #expect(Self.messages(in: waiting).allSatisfy(Self.isHeartbeat))
+        let heartbeats = Self.messages(in: waiting)
+        #expect(heartbeats.count == 20)
+        #expect(Self.appliedSteps(in: heartbeats) == Array(repeating: .initial, count: 20))
         let report = StepReport(
             generation: Generation(1), step: Step(1), skipped: false, attempts: 1,
             stateHash: [9], payload: [5])
@@ -163,6 +167,8 @@ extension WorkerCoreTests {
             return
         }
         #expect(progress.applied == Step(1))
+        let next = Self.messages(in: core.handle(.tick))
+        #expect(Self.appliedSteps(in: next) == [Step(1)])
     }
 }
 
