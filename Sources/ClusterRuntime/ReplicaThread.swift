@@ -23,7 +23,6 @@ final class ReplicaThread: Sendable {
     private let replica: Replica
     private let lanes: LaneThreads
     private let shared: WorkerShared
-    private let memory: WorkerMemory
     private let fetcher: PeerFetcher
     private let tasks = Mailbox<Task>()
     private let thread = Mutex<NamedThread?>(nil)
@@ -31,13 +30,11 @@ final class ReplicaThread: Sendable {
     private let sealing = Mutex<NamedThread?>(nil)
 
     init(
-        replica: Replica, lanes: LaneThreads, shared: WorkerShared, memory: WorkerMemory,
-        fetcher: PeerFetcher
+        replica: Replica, lanes: LaneThreads, shared: WorkerShared, fetcher: PeerFetcher
     ) {
         self.replica = replica
         self.lanes = lanes
         self.shared = shared
-        self.memory = memory
         self.fetcher = fetcher
         thread.withLock { $0 = NamedThread("replica") { [self] in run() } }
     }
@@ -142,8 +139,7 @@ final class ReplicaThread: Sendable {
             case .fetchReduced(let peers):
                 let reduced = try ReducedStep(
                     decoding: try fetcher.result(step, peers, goal: goal, priority),
-                    elementCount: shared.elementCount,
-                    into: { isAwaited || $0 != step ? nil : memory.result(of: $0) })
+                    elementCount: shared.elementCount)
                 guard reduced.step == step else {
                     throw MalformedBytes(
                         field: "reduced step", offset: 0, rule: "it is \(reduced.step), not \(step)"

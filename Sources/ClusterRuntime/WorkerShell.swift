@@ -52,7 +52,7 @@ final class WorkerEnvironment: Sendable {
             count: options.threadCount, replica: replica, accumulator: accumulator,
             loader: loader, events: events)
         replicaThread = ReplicaThread(
-            replica: replica, lanes: lanes, shared: shared, memory: memory,
+            replica: replica, lanes: lanes, shared: shared,
             fetcher: PeerFetcher(context, coordinatorKey: process.coordinatorKey, waits))
         var resources = DataPlane.Resources(
             host: try LocalAddress.reaching(options.coordinatorEndpoint), context: context,

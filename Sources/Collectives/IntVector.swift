@@ -21,8 +21,15 @@ package final class IntVector: @unchecked Sendable {
         pointer.initialize(repeating: 0, count: count)
     }
 
-    /// Memory of its own, with whatever is in it.
-    package init(uninitialisedCount count: Int) {
+    /// Memory of its own, with sums as `PackedSums` packs them.
+    package convenience init(
+        unpacking packed: UnsafeRawBufferPointer, count: Int
+    ) throws(MalformedBytes) {
+        self.init(uninitialisedCount: count)
+        try PackedSums.unpack(packed, into: .init(start: pointer, count: count))
+    }
+
+    private init(uninitialisedCount count: Int) {
         precondition(count >= 0, "a vector of \(count) elements")
         self.count = count
         let memory = HugePages.allocate(byteCount: max(1, count) * MemoryLayout<Int32>.stride)

@@ -68,10 +68,7 @@ package struct ReducedStep: Sendable {
     }
 
     /// - Parameter elementCount: of the run; a peer may tell anything.
-    /// - Parameter place: where the sums go, of as many elements; by default memory of their own.
-    package init(
-        decoding bytes: [UInt8], elementCount: Int, into place: (Step) -> IntVector? = { _ in nil }
-    ) throws(MalformedBytes) {
+    package init(decoding bytes: [UInt8], elementCount: Int) throws(MalformedBytes) {
         var reader = ByteReader(bytes)
         let step = try reader.readStep("step")
         let attempt = Int(try reader.read(UInt8.self, "attempt"))
@@ -87,10 +84,9 @@ package struct ReducedStep: Sendable {
                 rule: "the run has \(elementCount) sums, not \(count)")
         }
         let packed = try reader.readRaw(reader.remainingBytes, "sums")
-        let sums = place(step) ?? IntVector(uninitialisedCount: elementCount)
-        try packed.withUnsafeBytes { packed in
+        let sums = try packed.withUnsafeBytes { packed in
             Result { () throws(MalformedBytes) in
-                try PackedSums.unpack(packed, into: .init(start: sums.pointer, count: sums.count))
+                try IntVector(unpacking: packed, count: elementCount)
             }
         }.get()
         self.init(

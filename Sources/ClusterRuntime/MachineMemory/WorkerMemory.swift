@@ -33,13 +33,6 @@ package final class WorkerMemory: Sendable {
         segment.release(start..<layout.resultOffset(index + 1))
     }
 
-    /// Where a whole result may go that comes from a peer, in memory that exchanges will need.
-    ///
-    /// - Precondition: the worker is no member yet; a member's places are used, and given back.
-    func result(of step: Step) -> IntVector {
-        result(layout.resultIndex(AccumulationKey(step: step, attempt: 1)))
-    }
-
     /// The own part of a result, by itself.
     func result(_ index: Int) -> IntVector {
         IntVector(
