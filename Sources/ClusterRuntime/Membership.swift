@@ -24,7 +24,7 @@ final class Membership {
 
     private var exchanges: [ExchangeKey: TreeExchange] = [:]
     /// Of exchanges in flight, if a joiner follows this worker and it is alone.
-    private var packing: [ExchangeKey: PackingMemory] = [:]
+    private var packing: [ExchangeKey: LoneMemory] = [:]
     private var lastCompleted: AccumulationKey
     /// Of the step before, from the last own lane to the end.
     private var lastMicroseconds: UInt32 = 0
@@ -130,7 +130,8 @@ final class Membership {
             guard shared.keepsResults else {
                 return LoneMemory(accumulator: own.accumulator, result: own.accumulator)
             }
-            let memory = PackingMemory(accumulator: own.accumulator, chunks: chunks)
+            let memory = LoneMemory(
+                accumulator: own.accumulator, result: own.accumulator, packing: chunks)
             packing[key] = memory
             return memory
         }

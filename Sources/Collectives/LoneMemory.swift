@@ -6,11 +6,34 @@
 package final class LoneMemory: MachineMemory {
     private let ownAccumulator: IntVector
     package let result: IntVector
+    /// Nil = nothing is packed.
+    private let packedChunks: ChunkPlan?
+    private var packed: [Int: [UInt8]] = [:]
 
-    /// - Parameter result: may be the accumulator if no other rank is in the world.
-    package init(accumulator: IntVector, result: IntVector) {
+    /// - Parameters:
+    ///   - result: may be the accumulator if no other rank is in the world.
+    ///   - packedChunks: packs each of them when it is reduced, while lanes go on elsewhere: for a
+    ///     joiner, when the next step overwrites the sums.
+    package init(
+        accumulator: IntVector, result: IntVector, packing packedChunks: ChunkPlan? = nil
+    ) {
         ownAccumulator = accumulator
         self.result = result
+        self.packedChunks = packedChunks
+    }
+
+    /// What `PackedSums` makes of all sums, in pieces; nil if nothing is packed.
+    ///
+    /// - Precondition: the exchange is complete.
+    package var packedSums: [[UInt8]]? {
+        packedChunks.map { plan in
+            (0..<plan.chunkCount).map { chunk in
+                guard let sums = packed[chunk] else {
+                    preconditionFailure("chunk \(chunk) of \(plan.chunkCount) is not reduced yet")
+                }
+                return sums
+            }
+        }
     }
 
     package func accumulator(of rank: Int) -> UnsafePointer<Int32> {
@@ -19,7 +42,17 @@ package final class LoneMemory: MachineMemory {
 
     package var gathered: UnsafeMutablePointer<Int32> { result.pointer }
 
-    package func mark(_ progress: ChunkProgress, chunk: Int) {}
+    package func mark(_ progress: ChunkProgress, chunk: Int) {
+        guard progress == .reduced, let packedChunks else { return }
+        let elements = packedChunks.elements(of: chunk)
+        let sums = UnsafeBufferPointer(rebasing: result.elements[elements])
+        // Chunks are whole pages, and so whole blocks of packed sums.
+        let bytesMax = PackedSums.bytesMax(elementCount: sums.count)
+        packed[chunk] = [UInt8](unsafeUninitializedCapacity: bytesMax) { bytes, count in
+            count = PackedSums.pack(sums, into: UnsafeMutableRawBufferPointer(bytes))
+        }
+    }
+
     package func hasMarked(_ progress: ChunkProgress, chunk: Int, rank: Int) -> Bool { false }
     package func publish(reports: [UInt8]) {}
     package func reports(of rank: Int) -> [UInt8]? { nil }
