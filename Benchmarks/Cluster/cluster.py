@@ -12,6 +12,7 @@ What is timed is read from the ledger of the run, every two milliseconds.
 
 import argparse
 import json
+import mmap
 import os
 import random
 import re
@@ -27,7 +28,9 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 POLL_SECONDS = 0.002
 # Looking every two milliseconds took 4 % of a core, of which there are none to spare in a join.
 JOINER_POLL_SECONDS = 0.01
-OWN_PAGES = 2500  # of 2 MiB
+HUGE_PAGE_BYTES = 2 << 20
+OWN_PAGES = 2500
+MAP_HUGETLB = 0x40000  # of Linux; the module names it from Python 3.13 on
 SPINNING = ["setpriv", "--pdeathsig", "KILL", "--", sys.executable, "-c", "while True: pass"]
 
 
@@ -334,12 +337,17 @@ def absent(options):
 def own_memory():
     """Lets the processes take large memory from the system's pool of huge pages. A virtual machine
     may leave what is free to its host, and the next use of it then costs up to 4 ms per MiB, which
-    no machine of one's own has to pay; what lies in the pool is not given away."""
+    no machine of one's own has to pay; what lies in the pool is not given away, once it has been
+    written to."""
     with open("/proc/meminfo") as file:
         free = int(re.search(r"HugePages_Free:\s+(\d+)", file.read())[1])
     if free < OWN_PAGES:
         sys.exit(f"--own-memory needs {OWN_PAGES} free huge pages and finds {free}; "
                  f"run `sysctl vm.nr_hugepages={OWN_PAGES}` before, and with 0 afterwards")
+    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | MAP_HUGETLB
+    with mmap.mmap(-1, free * HUGE_PAGE_BYTES, flags=flags) as pool:
+        for offset in range(0, len(pool), HUGE_PAGE_BYTES):
+            pool[offset] = 1
     os.environ["GLIBC_TUNABLES"] = "glibc.malloc.hugetlb=2"
 
 
