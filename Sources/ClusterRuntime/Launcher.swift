@@ -214,10 +214,17 @@ package final class Launcher {
 
     private func logPath(_ role: Role) -> String { "\(directory.logsPath)/\(role.name).log" }
 
+    /// Swift's backtracer is started by a process that crashes, and can outlive it for ever; as long
+    /// as it does, nothing here learns that the process has ended.
+    private static let environment = ["SWIFT_BACKTRACE": "enable=no"].merging(
+        ProcessInfo.processInfo.environment
+    ) { _, chosenByUser in chosenByUser }
+
     private func start(_ role: Role) throws(ExitFailure) {
         let child = Process()
         child.executableURL = options.executable
         child.arguments = arguments(of: role)
+        child.environment = Self.environment
         child.standardInput = FileHandle.nullDevice
         do {
             let path = logPath(role)

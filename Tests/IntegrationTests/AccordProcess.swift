@@ -21,10 +21,12 @@ final class AccordProcess: Sendable {
     let identifier: Int32
 
     /// Starts `accord` with the given arguments; its output goes to files in `directory`.
-    /// - Parameter limit: an option of prlimit(1), such as --nofile=100.
+    /// - Parameters:
+    ///   - limit: an option of prlimit(1), such as --nofile=100.
+    ///   - variables: of its environment, besides those of this process.
     init(
         _ arguments: [String], logsIn directory: URL, strike: StrikePoint? = nil,
-        limit: String? = nil
+        limit: String? = nil, variables: [String: String] = withoutBacktracer
     ) throws {
         self.arguments = arguments
         let name = "\(arguments.first ?? "accord")-\(UUID().uuidString)"
@@ -35,7 +37,8 @@ final class AccordProcess: Sendable {
         let process = Process()
         process.executableURL = limit == nil ? Self.executable : URL(filePath: "/usr/bin/prlimit")
         process.arguments = (limit.map { [$0, Self.executable.path] } ?? []) + arguments
-        if let strike { process.environment = strike.environment }
+        process.environment = (strike?.environment ?? ProcessInfo.processInfo.environment)
+            .merging(variables) { $1 }
         process.standardInput = FileHandle.nullDevice
         process.standardOutput = try FileHandle(forWritingTo: outputPath)
         process.standardError = try FileHandle(forWritingTo: errorPath)
@@ -45,6 +48,9 @@ final class AccordProcess: Sendable {
         identifier = process.processIdentifier
         self.process = Mutex(process)
     }
+
+    /// It can outlive a process that crashes for ever, and the end of that is not seen then.
+    static let withoutBacktracer = ["SWIFT_BACKTRACE": "enable=no"]
 
     static var executable: URL {
         URL(filePath: CommandLine.arguments[0]).deletingLastPathComponent()

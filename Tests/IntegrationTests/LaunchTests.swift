@@ -11,7 +11,7 @@ import Testing
             [
                 "launch", "--config", workplace.configuration.path, "--run", run.path,
                 "--workers", "\(workerCount)", "--threads", "\(threadCount)",
-            ], logsIn: workplace.directory)
+            ], logsIn: workplace.directory, variables: [:])
     }
 
     @Test func itEndsWithTheReferenceHashAndShowsProgress() throws {
@@ -43,6 +43,66 @@ import Testing
         let resumed = try launch(workplace, run, workerCount: 3, threadCount: 1).wait()
         #expect(resumed.exitCode == 0, "\(resumed.errors)")
         #expect(resumed.output.contains("state hash \(try SameBitsTests.reference.get())"))
+    }
+
+    @Test func whoeverDiesIsStartedAgain() throws {
+        let workplace = try Workplace.shared.get()
+        let launcher = try launch(
+            workplace, workplace.newRun(), workerCount: 2, threadCount: 1)
+        try Self.waitForStep(10, of: launcher)
+        let children = try Self.children(of: launcher)
+        #expect(Set(children.keys) == ["coordinator", "worker"])
+
+        for process in try ["worker", "coordinator"].map({ try #require(children[$0]) }) {
+            kill(process, SIGKILL)
+        }
+        let outcome = try launcher.wait()
+
+        #expect(outcome.exitCode == 0, "\(outcome.errors)")
+        #expect(outcome.output.contains(/worker-\d died \(status 9\); starting it again/))
+        #expect(outcome.output.contains("coordinator died (status 9); starting it again"))
+        #expect(outcome.output.contains("state hash \(try SameBitsTests.reference.get())"))
+    }
+
+    /// A backtracer that hangs would keep the end of a crashed child from being seen.
+    @Test func noChildStartsABacktracer() throws {
+        let workplace = try Workplace.shared.get()
+        let launcher = try launch(
+            workplace, workplace.newRun(), workerCount: 1, threadCount: 1)
+        try Self.waitForStep(1, of: launcher)
+        for process in try Self.children(of: launcher).values {
+            let variables = try Self.strings(of: process, "environ").filter {
+                $0.hasPrefix("SWIFT_BACKTRACE=")
+            }
+            #expect(variables == ["SWIFT_BACKTRACE=enable=no"])
+        }
+        #expect(try launcher.wait().exitCode == 0)
+    }
+
+    /// One of each kind, by its command.
+    private static func children(of launcher: AccordProcess) throws -> [String: Int32] {
+        let all = try FileManager.default.contentsOfDirectory(atPath: "/proc").compactMap {
+            Int32($0)
+        }
+        let own = all.filter { parent(of: $0) == launcher.identifier }
+        return try Dictionary(own.map { (try strings(of: $0, "cmdline")[1], $0) }) { first, _ in
+            first
+        }
+    }
+
+    /// Nil if the process has ended meanwhile.
+    private static func parent(of process: Int32) -> Int32? {
+        let stat = FileManager.default.contents(atPath: "/proc/\(process)/stat")
+        // Behind the name, which may hold anything: the state, and the parent.
+        let words = stat.map { String(decoding: $0, as: UTF8.self) }?.split(separator: ")").last?
+            .split(separator: " ")
+        return words.flatMap { $0.count > 1 ? Int32($0[1]) : nil }
+    }
+
+    private static func strings(of process: Int32, _ file: String) throws -> [String] {
+        let bytes = try #require(
+            FileManager.default.contents(atPath: "/proc/\(process)/\(file)"))
+        return bytes.split(separator: 0).map { String(decoding: $0, as: UTF8.self) }
     }
 
     @Test func aFinishedRunIsFinishedAtOnce() throws {
