@@ -10,7 +10,7 @@ SHELL := /bin/bash
 
 # Headers of the C libraries, and the tools that find them. SQLite belongs to the run's ledger.
 PACKAGES := git pkg-config binutils g++ libopenblas-dev libdnnl-dev libzmq3-dev libsqlite3-dev \
-    libavformat-dev libavcodec-dev libswscale-dev libavutil-dev
+    nettle-dev libavformat-dev libavcodec-dev libswscale-dev libavutil-dev
 
 # One set of flags for the program and its tests, so that the tests run what the demonstration runs
 # and neither rebuilds what the other built.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import Crypto
+import CNettle
 
 /// A SHA-256 value.
 package struct Digest: Hashable, Sendable, CustomStringConvertible {
@@ -25,8 +25,6 @@ package struct Digest: Hashable, Sendable, CustomStringConvertible {
         hasher.update(content)
         self = hasher.finish()
     }
-
-    fileprivate init(_ digest: SHA256.Digest) { bytes = Array(digest) }
 
     /// Sixty-four hexadecimal digits.
     package var description: String {
@@ -66,15 +64,26 @@ extension Digest: Codable {
 
 /// SHA-256 over a stream of bytes.
 package struct Hasher256 {
-    private var state = SHA256()
+    private var state = sha256_ctx()
 
-    package init() {}
+    package init() { nettle_sha256_init(&state) }
 
-    package mutating func update(_ bytes: [UInt8]) { state.update(data: bytes) }
-
-    package mutating func update(_ buffer: UnsafeRawBufferPointer) {
-        state.update(bufferPointer: buffer)
+    package mutating func update(_ bytes: [UInt8]) {
+        bytes.withUnsafeBytes { update($0) }
     }
 
-    package func finish() -> Digest { Digest(state.finalize()) }
+    package mutating func update(_ buffer: UnsafeRawBufferPointer) {
+        nettle_sha256_update(&state, buffer.count, buffer.baseAddress)
+    }
+
+    /// Of all bytes so far; more may follow.
+    package func finish() -> Digest {
+        var last = state
+        let bytes = [UInt8](unsafeUninitializedCapacity: Digest.byteCount) { bytes, count in
+            nettle_sha256_digest(&last, Digest.byteCount, bytes.baseAddress)
+            count = Digest.byteCount
+        }
+        guard let digest = Digest(bytes) else { preconditionFailure("not \(bytes.count) bytes") }
+        return digest
+    }
 }

@@ -13,12 +13,38 @@ import Testing
         #expect(Digest(of: Array(text.utf8)).description == expected)
     }
 
+    /// The long vector of FIPS 180-4, in pieces that begin anywhere in a block.
+    @Test(arguments: [1_000_000, 65_537, 63])
+    func aMillionLettersHashInPieces(ofAtMost pieceBytes: Int) {
+        let letters = [UInt8](repeating: 97, count: 1_000_000)
+        var hasher = Hasher256()
+        for start in stride(from: 0, to: letters.count, by: pieceBytes) {
+            hasher.update([])
+            hasher.update(Array(letters[start...].prefix(pieceBytes)))
+        }
+
+        let expected = "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0"
+        #expect(hasher.finish().description == expected)
+    }
+
     @Test func piecesHashLikeTheWhole() {
         var hasher = Hasher256()
         hasher.update([97])
         [UInt8]([98, 99]).withUnsafeBytes { hasher.update($0) }
 
         #expect(hasher.finish() == Digest(of: [97, 98, 99]))
+    }
+
+    @Test func moreMayFollowWhatIsFinished() {
+        var hasher = Hasher256()
+        hasher.update([97])
+        let copy = hasher
+        let first = hasher.finish()
+        hasher.update([98])
+
+        #expect(first == Digest(of: [97]))
+        #expect(hasher.finish() == Digest(of: [97, 98]))
+        #expect(copy.finish() == first)
     }
 
     @Test func onlyThirtyTwoBytesAreADigest() {
