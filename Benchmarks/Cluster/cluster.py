@@ -30,7 +30,7 @@ POLL_SECONDS = 0.002
 JOINER_POLL_SECONDS = 0.01
 HUGE_PAGE_BYTES = 2 << 20
 OWN_PAGES = 2500
-MAP_HUGETLB = 0x40000  # of Linux; the module names it from Python 3.13 on
+MAP_HUGETLB = 0x40000  # of Linux on x86-64 and arm64; the module has no name for it
 SPINNING = ["setpriv", "--pdeathsig", "KILL", "--", sys.executable, "-c", "while True: pass"]
 
 
@@ -340,7 +340,8 @@ def own_memory():
     no machine of one's own has to pay; what lies in the pool is not given away, once it has been
     written to."""
     with open("/proc/meminfo") as file:
-        free = int(re.search(r"HugePages_Free:\s+(\d+)", file.read())[1])
+        count = dict(re.findall(r"HugePages_(\w+):\s+(\d+)", file.read()))
+    free = int(count["Free"]) - int(count["Rsvd"])
     if free < OWN_PAGES:
         sys.exit(f"--own-memory needs {OWN_PAGES} free huge pages and finds {free}; "
                  f"run `sysctl vm.nr_hugepages={OWN_PAGES}` before, and with 0 afterwards")

@@ -95,7 +95,12 @@ package final class Launcher {
         directory = RunDirectory(options.runPath)
     }
 
+    /// For children that crash, unless the user has said otherwise. Swift's backtracer can outlive
+    /// such a process for ever, and as long as it does, nothing here learns of the end.
+    private func forbidBacktraces() { setenv("SWIFT_BACKTRACE", "enable=no", 0) }
+
     private func run() throws(ExitFailure) {
+        forbidBacktraces()
         do {
             try FileManager.default.createDirectory(
                 atPath: directory.logsPath, withIntermediateDirectories: true)
@@ -214,17 +219,10 @@ package final class Launcher {
 
     private func logPath(_ role: Role) -> String { "\(directory.logsPath)/\(role.name).log" }
 
-    /// Swift's backtracer is started by a process that crashes, and can outlive it for ever; as long
-    /// as it does, nothing here learns that the process has ended.
-    private static let environment = ["SWIFT_BACKTRACE": "enable=no"].merging(
-        ProcessInfo.processInfo.environment
-    ) { _, chosenByUser in chosenByUser }
-
     private func start(_ role: Role) throws(ExitFailure) {
         let child = Process()
         child.executableURL = options.executable
         child.arguments = arguments(of: role)
-        child.environment = Self.environment
         child.standardInput = FileHandle.nullDevice
         do {
             let path = logPath(role)

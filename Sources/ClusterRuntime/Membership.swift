@@ -23,8 +23,8 @@ final class Membership {
     let canSpin: Bool
 
     private var exchanges: [ExchangeKey: TreeExchange] = [:]
-    /// Of exchanges in flight, if a joiner follows this worker and it is alone.
-    private var packing: [ExchangeKey: LoneMemory] = [:]
+    /// Of exchanges in flight, if this worker is the only one.
+    private var aloneInWorld: [ExchangeKey: LoneMemory] = [:]
     private var lastCompleted: AccumulationKey
     /// Of the step before, from the last own lane to the end.
     private var lastMicroseconds: UInt32 = 0
@@ -127,12 +127,10 @@ final class Membership {
     private func makeMemory(_ key: ExchangeKey) -> any MachineMemory {
         if plan.members.count == 1 {
             // Nothing is copied, but a joiner needs what the next step would overwrite.
-            guard shared.keepsResults else {
-                return LoneMemory(accumulator: own.accumulator, result: own.accumulator)
-            }
             let memory = LoneMemory(
-                accumulator: own.accumulator, result: own.accumulator, packing: chunks)
-            packing[key] = memory
+                accumulator: own.accumulator, result: own.accumulator,
+                packing: shared.keepsResults ? chunks : nil)
+            aloneInWorld[key] = memory
             return memory
         }
         if machine.neighbours.isEmpty {
@@ -214,7 +212,7 @@ final class Membership {
         }
         guard exchange.isComplete, let started else { return }
         exchanges[key] = nil
-        let packed = packing.removeValue(forKey: key)?.packedSums
+        let packed = aloneInWorld.removeValue(forKey: key)?.packedSums
         self.started = nil
         if key.accumulation.attempt == 1 {
             tuning.note(exchange.lastMicroseconds, step: Step(key.accumulation.step.number - 1))

@@ -7,26 +7,28 @@ package final class LoneMemory: MachineMemory {
     private let ownAccumulator: IntVector
     package let result: IntVector
     /// Nil = nothing is packed.
-    private let packedChunks: ChunkPlan?
+    private let chunksToPack: ChunkPlan?
     private var packed: [Int: [UInt8]] = [:]
 
     /// - Parameters:
     ///   - result: may be the accumulator if no other rank is in the world.
-    ///   - packedChunks: packs each of them when it is reduced, while lanes go on elsewhere: for a
-    ///     joiner, when the next step overwrites the sums.
+    ///   - chunksToPack: packs each of them when it is reduced, while lanes go on elsewhere: for a
+    ///     joiner, because the next step overwrites the sums. Only if no other rank is in the world:
+    ///     others reduce chunks of their own.
     package init(
-        accumulator: IntVector, result: IntVector, packing packedChunks: ChunkPlan? = nil
+        accumulator: IntVector, result: IntVector, packing chunksToPack: ChunkPlan? = nil
     ) {
+        precondition(chunksToPack == nil || result.pointer == accumulator.pointer)
         ownAccumulator = accumulator
         self.result = result
-        self.packedChunks = packedChunks
+        self.chunksToPack = chunksToPack
     }
 
     /// What `PackedSums` makes of all sums, in pieces; nil if nothing is packed.
     ///
     /// - Precondition: the exchange is complete.
     package var packedSums: [[UInt8]]? {
-        packedChunks.map { plan in
+        chunksToPack.map { plan in
             (0..<plan.chunkCount).map { chunk in
                 guard let sums = packed[chunk] else {
                     preconditionFailure("chunk \(chunk) of \(plan.chunkCount) is not reduced yet")
@@ -43,8 +45,8 @@ package final class LoneMemory: MachineMemory {
     package var gathered: UnsafeMutablePointer<Int32> { result.pointer }
 
     package func mark(_ progress: ChunkProgress, chunk: Int) {
-        guard progress == .reduced, let packedChunks else { return }
-        let elements = packedChunks.elements(of: chunk)
+        guard progress == .reduced, let chunksToPack else { return }
+        let elements = chunksToPack.elements(of: chunk)
         let sums = UnsafeBufferPointer(rebasing: result.elements[elements])
         // Chunks are whole pages, and so whole blocks of packed sums.
         let bytesMax = PackedSums.bytesMax(elementCount: sums.count)

@@ -26,6 +26,11 @@ package struct Digest: Hashable, Sendable, CustomStringConvertible {
         self = hasher.finish()
     }
 
+    fileprivate init(exactly bytes: [UInt8]) {
+        precondition(bytes.count == Self.byteCount)
+        self.bytes = bytes
+    }
+
     /// Sixty-four hexadecimal digits.
     package var description: String {
         let digits = Array("0123456789abcdef")
@@ -80,10 +85,9 @@ package struct Hasher256 {
     package func finish() -> Digest {
         var last = state
         let bytes = [UInt8](unsafeUninitializedCapacity: Digest.byteCount) { bytes, count in
-            nettle_sha256_digest(&last, Digest.byteCount, bytes.baseAddress)
+            accord_sha256_digest(&last, bytes.baseAddress)
             count = Digest.byteCount
         }
-        guard let digest = Digest(bytes) else { preconditionFailure("not \(bytes.count) bytes") }
-        return digest
+        return Digest(exactly: bytes)
     }
 }

@@ -74,10 +74,12 @@ package final class Socket {
     }
 
     private func configure(messageBytesMax: Int, sendQueueMax: Int) {
-        // The default is for ever: a dead peer would hang the end of the process.
+        // The default is for ever: a dead peer would hang the end of the process. See
+        // `keepConnectionAlive`, too.
         set(ZMQ_LINGER, 500)
         set(ZMQ_SNDHWM, CInt(sendQueueMax))
-        // The protocol bounds what is in flight (two steps), so frames are never dropped here.
+        // The protocol bounds what is in flight (two steps), so frames are never dropped here. With
+        // a bound, libzmq could end the process of a router whose peer asks and goes.
         set(ZMQ_RCVHWM, 0)
         set(ZMQ_RECONNECT_IVL, 50)
         set(ZMQ_RECONNECT_IVL_MAX, 1000)
@@ -146,8 +148,8 @@ package final class Socket {
         monitor = try ConnectionMonitor(handle, of: context.handle)
     }
 
-    /// Asks the peer every second whether it is there, and connects again when nothing has come for
-    /// five: a line that was cut without a word, or a peer that waits for the rest of a frame whose
+    /// Asks the peer now and then whether it is there, and connects again when nothing has come for
+    /// five seconds: a line that was cut without a word, or a peer that waits for the rest of a frame whose
     /// size was damaged on its way. Before `connect`.
     ///
     /// When it is closed it says what a connection takes at once, and no more: libzmq 4.3 ends the

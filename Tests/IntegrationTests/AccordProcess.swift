@@ -21,12 +21,10 @@ final class AccordProcess: Sendable {
     let identifier: Int32
 
     /// Starts `accord` with the given arguments; its output goes to files in `directory`.
-    /// - Parameters:
-    ///   - limit: an option of prlimit(1), such as --nofile=100.
-    ///   - variables: of its environment, besides those of this process.
+    /// - Parameter limit: an option of prlimit(1), such as --nofile=100.
     init(
         _ arguments: [String], logsIn directory: URL, strike: StrikePoint? = nil,
-        limit: String? = nil, variables: [String: String] = withoutBacktracer
+        limit: String? = nil, environment: [String: String] = withoutBacktracer
     ) throws {
         self.arguments = arguments
         let name = "\(arguments.first ?? "accord")-\(UUID().uuidString)"
@@ -37,8 +35,7 @@ final class AccordProcess: Sendable {
         let process = Process()
         process.executableURL = limit == nil ? Self.executable : URL(filePath: "/usr/bin/prlimit")
         process.arguments = (limit.map { [$0, Self.executable.path] } ?? []) + arguments
-        process.environment = (strike?.environment ?? ProcessInfo.processInfo.environment)
-            .merging(variables) { $1 }
+        process.environment = environment.merging(strike?.variables ?? [:]) { $1 }
         process.standardInput = FileHandle.nullDevice
         process.standardOutput = try FileHandle(forWritingTo: outputPath)
         process.standardError = try FileHandle(forWritingTo: errorPath)
@@ -49,8 +46,10 @@ final class AccordProcess: Sendable {
         self.process = Mutex(process)
     }
 
-    /// It can outlive a process that crashes for ever, and the end of that is not seen then.
-    static let withoutBacktracer = ["SWIFT_BACKTRACE": "enable=no"]
+    /// Swift's backtracer can outlive a crashed process, whose end is then not seen.
+    static let withoutBacktracer = ProcessInfo.processInfo.environment.merging(
+        ["SWIFT_BACKTRACE": "enable=no"]
+    ) { $1 }
 
     static var executable: URL {
         URL(filePath: CommandLine.arguments[0]).deletingLastPathComponent()
@@ -66,11 +65,18 @@ final class AccordProcess: Sendable {
         signal(SIGSTOP)
         let deadline = Date().addingTimeInterval(60)
         while Date() < deadline {
-            let status = try String(contentsOfFile: "/proc/\(identifier)/stat", encoding: .utf8)
-            // Behind the name, which may hold anything.
-            if status.split(separator: ")").last?.hasPrefix(" T") == true { return }
+            if Self.state(of: identifier)?.first == "T" { return }
         }
         throw StillRunning(arguments: arguments, seconds: 60, errors: errors)
+    }
+
+    /// What the system says of a process behind its name: the state, the parent and more. Nil if
+    /// it has ended.
+    static func state(of process: Int32) -> [Substring]? {
+        // The name may hold anything.
+        FileManager.default.contents(atPath: "/proc/\(process)/stat").map {
+            String(decoding: $0, as: UTF8.self)
+        }?.split(separator: ")").last?.split(separator: " ")
     }
 
     /// Kills the process and waits until it is gone.

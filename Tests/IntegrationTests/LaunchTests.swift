@@ -4,6 +4,11 @@ import Testing
 
 /// `accord launch`: the command that most users run.
 @Suite(.serialized) struct LaunchTests {
+    /// As of a user who says nothing about crashes.
+    private static let environment = ProcessInfo.processInfo.environment.filter {
+        $0.key != "SWIFT_BACKTRACE"
+    }
+
     private func launch(
         _ workplace: Workplace, _ run: URL, workerCount: Int, threadCount: Int
     ) throws -> AccordProcess {
@@ -11,7 +16,7 @@ import Testing
             [
                 "launch", "--config", workplace.configuration.path, "--run", run.path,
                 "--workers", "\(workerCount)", "--threads", "\(threadCount)",
-            ], logsIn: workplace.directory, variables: [:])
+            ], logsIn: workplace.directory, environment: Self.environment)
     }
 
     @Test func itEndsWithTheReferenceHashAndShowsProgress() throws {
@@ -70,7 +75,9 @@ import Testing
         let launcher = try launch(
             workplace, workplace.newRun(), workerCount: 1, threadCount: 1)
         try Self.waitForStep(1, of: launcher)
-        for process in try Self.children(of: launcher).values {
+        let children = try Self.children(of: launcher)
+        #expect(Set(children.keys) == ["coordinator", "worker"])
+        for process in children.values {
             let variables = try Self.strings(of: process, "environ").filter {
                 $0.hasPrefix("SWIFT_BACKTRACE=")
             }
@@ -84,19 +91,14 @@ import Testing
         let all = try FileManager.default.contentsOfDirectory(atPath: "/proc").compactMap {
             Int32($0)
         }
-        let own = all.filter { parent(of: $0) == launcher.identifier }
-        return try Dictionary(own.map { (try strings(of: $0, "cmdline")[1], $0) }) { first, _ in
-            first
+        let own = all.filter {
+            // The state, and the parent.
+            AccordProcess.state(of: $0)?.dropFirst().first == "\(launcher.identifier)"
         }
-    }
-
-    /// Nil if the process has ended meanwhile.
-    private static func parent(of process: Int32) -> Int32? {
-        let stat = FileManager.default.contents(atPath: "/proc/\(process)/stat")
-        // Behind the name, which may hold anything: the state, and the parent.
-        let words = stat.map { String(decoding: $0, as: UTF8.self) }?.split(separator: ")").last?
-            .split(separator: " ")
-        return words.flatMap { $0.count > 1 ? Int32($0[1]) : nil }
+        let commands = try own.map { process in
+            (try #require(try strings(of: process, "cmdline").dropFirst().first), process)
+        }
+        return Dictionary(commands) { first, _ in first }
     }
 
     private static func strings(of process: Int32, _ file: String) throws -> [String] {

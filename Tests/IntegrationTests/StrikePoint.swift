@@ -15,12 +15,11 @@ struct StrikePoint: CustomStringConvertible {
 
     var description: String { "\(moment) \(call) \(number)" }
 
-    var environment: [String: String] {
+    /// Of the environment.
+    var variables: [String: String] {
         let library = AccordProcess.executable.deletingLastPathComponent()
             .appending(path: "libStrikePoints.so")
         precondition(FileManager.default.fileExists(atPath: library.path), library.path)
-        return ProcessInfo.processInfo.environment.merging(
-            ["LD_PRELOAD": library.path, "ACCORD_STRIKE": "\(call) \(number) \(moment)"]
-        ) { $1 }
+        return ["LD_PRELOAD": library.path, "ACCORD_STRIKE": "\(call) \(number) \(moment)"]
     }
 }
