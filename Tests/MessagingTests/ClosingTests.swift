@@ -50,19 +50,25 @@ import Testing
             try #require(send(peer, bytes, bytes.count, CInt(MSG_NOSIGNAL)) == bytes.count)
         }
 
-        /// Says messages until the other side takes no more, or has gone.
+        /// Says messages until the other side reads no more, or has gone.
         func flood() {
             let bytes = (0..<1000).flatMap { _ in Self.message }
             let flags = CInt(MSG_NOSIGNAL) | CInt(MSG_DONTWAIT)
             var sent = 0
-            while sent < Self.floodBytesMax {
+            while sent < Self.floodBytesMax, isWritable() {
                 let start = sent % Self.message.count
                 let count = bytes.withUnsafeBytes {
                     send(peer, $0.baseAddress! + start, bytes.count - start, flags)
                 }
-                guard count > 0 else { return }
-                sent += count
+                guard count > 0 || errno == EAGAIN else { return }
+                sent += max(0, count)
             }
+        }
+
+        /// Who reads makes room within a tenth of a second.
+        private func isWritable() -> Bool {
+            var item = pollfd(fd: peer, events: Int16(POLLOUT), revents: 0)
+            return Foundation.poll(&item, 1, 100) > 0
         }
 
         func hangUp() {
