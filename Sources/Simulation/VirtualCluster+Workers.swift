@@ -170,17 +170,10 @@ extension VirtualCluster {
             .laneFinished(step: lane.key.step, attempt: lane.key.attempt, lane: lane.lane))
     }
 
-    // MARK: - Steps
+    // MARK: - The replica thread
 
     func apply(_ step: Step, _ computesHash: Bool, _ worker: VirtualWorker) {
-        // The replica thread does one thing after the other.
-        guard !worker.isHashing else {
-            worker.appliesAfterHash = { [unowned self, unowned worker] in
-                apply(step, computesHash, worker)
-            }
-            return
-        }
-        later(worker, 80) { [unowned self] in
+        post(worker, 80) { [unowned self, unowned worker] in
             guard let reduced = worker.reduced[step]?.result else {
                 return fail("\(worker.name) has nothing to apply as step \(step)")
             }
@@ -201,16 +194,14 @@ extension VirtualCluster {
 
     /// The lanes of the next steps are computed meanwhile.
     private func tellLater(_ stateHash: [UInt8], of step: Step, _ worker: VirtualWorker) {
-        worker.isHashing = true
-        later(worker, 80) { [unowned self] in
-            worker.isHashing = false
-            tell(worker, .stateHashed(step, stateHash))
-            worker.takeAppliesAfterHash()?()
-        }
+        worker.putFirst(
+            VirtualWorker.ReplicaTask(delayMax: 80) { [unowned self, unowned worker] in
+                tell(worker, .stateHashed(step, stateHash))
+            })
     }
 
     func retainSnapshot(_ step: Step, _ worker: VirtualWorker) {
-        later(worker, 30) { [unowned self] in
+        post(worker, 30) { [unowned self, unowned worker] in
             guard worker.replica.applied == step else { return }
             let snapshot = worker.replica.encodeSnapshot()
             worker.keep(snapshot: snapshot, of: step)
@@ -219,6 +210,20 @@ extension VirtualCluster {
             tell(
                 worker,
                 .snapshotRetained(step: step, stateHash: TinyReplica.stateHash(of: snapshot)))
+        }
+    }
+
+    private func post(_ worker: VirtualWorker, _ delayMax: Int, _ body: @escaping () -> Void) {
+        let isFree = worker.post(VirtualWorker.ReplicaTask(delayMax: delayMax, body: body))
+        if isFree { beginReplicaTask(worker) }
+    }
+
+    private func beginReplicaTask(_ worker: VirtualWorker) {
+        guard let task = worker.replicaTask else { return }
+        later(worker, task.delayMax) { [unowned self] in
+            task.body()
+            worker.finishReplicaTask()
+            beginReplicaTask(worker)
         }
     }
 }

@@ -20,6 +20,12 @@ final class VirtualWorker: VirtualProcess {
         }
     }
 
+    /// What the replica thread does at a time.
+    struct ReplicaTask {
+        let delayMax: Int
+        let body: () -> Void
+    }
+
     let id: WorkerID
     let endpoint: String
     var core: WorkerCore
@@ -34,10 +40,8 @@ final class VirtualWorker: VirtualProcess {
     /// Fetches that were begun, and the one in flight.
     var fetchCount = 0
     var fetching: Int?
-    /// Of the state after the step that was applied last.
-    var isHashing = false
-    /// What has to wait for that.
-    var appliesAfterHash: (() -> Void)?
+    /// What the replica thread has to do, one thing after the other; the first is being done.
+    private var replicaTasks: [ReplicaTask] = []
     /// What peers may ask for: results of two steps, and states.
     private(set) var reduced: [Step: (result: ReducedStep, isServable: Bool)] = [:]
     private var snapshots = SnapshotShelf()
@@ -78,10 +82,18 @@ final class VirtualWorker: VirtualProcess {
     /// Tensors to which the last own lane has been added since the last call.
     func drainFinals() -> [LaneAccumulator.FinalTensor] { finals.drain() }
 
-    func takeAppliesAfterHash() -> (() -> Void)? {
-        defer { appliesAfterHash = nil }
-        return appliesAfterHash
+    /// - Returns: whether the thread has nothing else to do.
+    func post(_ task: ReplicaTask) -> Bool {
+        replicaTasks.append(task)
+        return replicaTasks.count == 1
     }
+
+    /// After what is being done, before all that waits.
+    func putFirst(_ task: ReplicaTask) { replicaTasks.insert(task, at: 1) }
+
+    var replicaTask: ReplicaTask? { replicaTasks.first }
+
+    func finishReplicaTask() { replicaTasks.removeFirst() }
 
     func keep(_ result: ReducedStep, isServable: Bool) {
         reduced[result.step] = (result, isServable)
