@@ -13,8 +13,8 @@ package final class LoneMemory: MachineMemory {
     /// - Parameters:
     ///   - result: may be the accumulator if no other rank is in the world.
     ///   - chunksToPack: packs each of them when it is reduced, while lanes go on elsewhere: for a
-    ///     joiner, because the next step overwrites the sums. Only if no other rank is in the world:
-    ///     others reduce chunks of their own.
+    ///     joiner, because the next step overwrites the sums. Only if no other rank is in the
+    ///     world: others reduce chunks of their own.
     package init(
         accumulator: IntVector, result: IntVector, packing chunksToPack: ChunkPlan? = nil
     ) {

@@ -71,8 +71,8 @@ package final class MessagingContext: @unchecked Sendable {
         return handle
     }
 
-    /// Waits until the last messages of sockets that linger are on their way: a process that ends at
-    /// once takes with it what it has said in its last moment.
+    /// Waits until the last messages of sockets that linger are on their way: a process that ends
+    /// at once takes with it what it has said in its last moment.
     package static func waitUntilAllHaveEnded() {
         _ = living.wait(timeout: .now() + endSecondsMax)
     }

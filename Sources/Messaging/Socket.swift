@@ -149,8 +149,8 @@ package final class Socket {
     }
 
     /// Asks the peer now and then whether it is there, and connects again when nothing has come for
-    /// five seconds: a line that was cut without a word, or a peer that waits for the rest of a frame whose
-    /// size was damaged on its way. Before `connect`.
+    /// five seconds: a line that was cut without a word, or a peer that waits for the rest of a
+    /// frame whose size was damaged on its way. Before `connect`.
     ///
     /// When it is closed it says what a connection takes at once, and no more: libzmq 4.3 ends the
     /// process ("Assertion failed: !_io_error") if a peer goes while a closed socket lingers and
