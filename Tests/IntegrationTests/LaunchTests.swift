@@ -51,16 +51,8 @@ import Testing
     }
 
     @Test func whoeverDiesIsStartedAgain() throws {
-        let workplace = try Workplace.shared.get()
-        let launcher = try launch(
-            workplace, workplace.newRun(), workerCount: 2, threadCount: 1)
-        try Self.waitForStep(10, of: launcher)
-        let children = try Self.children(of: launcher)
-        #expect(Set(children.keys) == ["coordinator", "worker"])
-
-        for process in try ["worker", "coordinator"].map({ try #require(children[$0]) }) {
-            kill(process, SIGKILL)
-        }
+        let (launcher, children) = try launchWithChildren(workerCount: 2, step: 10)
+        for process in children.values { kill(process, SIGKILL) }
         let outcome = try launcher.wait()
 
         #expect(outcome.exitCode == 0, "\(outcome.errors)")
@@ -71,12 +63,7 @@ import Testing
 
     /// A backtracer that hangs would keep the end of a crashed child from being seen.
     @Test func noChildStartsABacktracer() throws {
-        let workplace = try Workplace.shared.get()
-        let launcher = try launch(
-            workplace, workplace.newRun(), workerCount: 1, threadCount: 1)
-        try Self.waitForStep(1, of: launcher)
-        let children = try Self.children(of: launcher)
-        #expect(Set(children.keys) == ["coordinator", "worker"])
+        let (launcher, children) = try launchWithChildren(workerCount: 1, step: 1)
         for process in children.values {
             let variables = try Self.strings(of: process, "environ").filter {
                 $0.hasPrefix("SWIFT_BACKTRACE=")
@@ -84,6 +71,19 @@ import Testing
             #expect(variables == ["SWIFT_BACKTRACE=enable=no"])
         }
         #expect(try launcher.wait().exitCode == 0)
+    }
+
+    /// - Returns: when a step is done, with the coordinator and one worker.
+    private func launchWithChildren(
+        workerCount: Int, step: Int
+    ) throws -> (launcher: AccordProcess, children: [String: Int32]) {
+        let workplace = try Workplace.shared.get()
+        let launcher = try launch(
+            workplace, workplace.newRun(), workerCount: workerCount, threadCount: 1)
+        try Self.waitForStep(step, of: launcher)
+        let children = try Self.children(of: launcher)
+        try #require(Set(children.keys) == ["coordinator", "worker"])
+        return (launcher, children)
     }
 
     /// One of each kind, by its command.
