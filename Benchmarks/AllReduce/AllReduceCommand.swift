@@ -33,6 +33,13 @@ struct AllReduceCommand: ParsableCommand {
     @Option(help: "TCP streams of the limit from rank to rank; Accord's number if not given.")
     var streams: Int = DataPlane.streamsPerPeer
 
+    @Option(
+        help: """
+            Gigabits per second that each namespace sends at most; as many as the processors \
+            carry if not given.
+            """)
+    var linkRate: Int?
+
     @Option(help: "Bits of resolution of Accord's sums; as many as fit if not given.")
     var resolution: Int?
 
@@ -56,6 +63,9 @@ struct AllReduceCommand: ParsableCommand {
             throw ValidationError("--sizes are multiples of the 4 bytes of a sum")
         }
         guard (1...16).contains(streams) else { throw ValidationError("--streams are 1 to 16") }
+        guard linkRate.map((1...100).contains) ?? true else {
+            throw ValidationError("--link-rate is 1 to 100")
+        }
         let bits =
             ExactSums.resolutionBitsMin...ExactSums.resolutionBitsMax(laneCount: ranks.max() ?? 1)
         guard resolution.map(bits.contains) ?? true else {

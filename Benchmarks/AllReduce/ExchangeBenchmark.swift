@@ -14,7 +14,8 @@ struct ExchangeBenchmark {
         }
         let namespaces: NetworkNamespaces
         do {
-            namespaces = try NetworkNamespaces(rankCount: rankCount, children)
+            namespaces = try NetworkNamespaces(
+                rankCount: rankCount, linkRate: settings.linkRate, children)
         } catch let failure as ExchangeFailure where !children.isInterrupted {
             // A limit of the user or of the machine, not a fault of what is measured.
             print("\(place.rawValue), \(rankCount) processes: left out: \(failure)")
@@ -41,8 +42,10 @@ struct ExchangeBenchmark {
         let streams =
             place.allowsSharedMemory
             ? "" : ", \(settings.streams) from rank to rank, \(Self.congestionControl)"
+        let rate =
+            place == .namespaces ? settings.linkRate.map { " on \($0) Gbit/s" } ?? "" : ""
         print(
-            "\(place.rawValue), \(rankCount) processes, milliseconds; "
+            "\(place.rawValue)\(rate), \(rankCount) processes, milliseconds; "
                 + "limit: \(place.limit)\(streams)\(keys)\(resolution)")
         print(ExchangeTable.header)
         for bytes in settings.sizes { try measure(bytes, &contenders) }

@@ -12,8 +12,10 @@ final class NetworkNamespaces {
 
     private static let interface = "exchange"
 
+    /// - Parameter linkRate: gigabits per second that each rank sends at most; nil: as many as the
+    ///   processors carry.
     /// - Throws: `ExchangeFailure` if this user or this kernel may not make them.
-    init(rankCount: Int, _ children: ChildProcesses) throws {
+    init(rankCount: Int, linkRate: Int?, _ children: ChildProcesses) throws {
         self.children = children
         // One more for the bridge, which two ranks do without.
         let count = rankCount == 2 ? 2 : rankCount + 1
@@ -32,6 +34,7 @@ final class NetworkNamespaces {
         }
         do {
             try join()
+            if let linkRate { try limitLinks(gigabitsPerSecond: linkRate) }
         } catch {
             stop()
             throw error
@@ -59,30 +62,39 @@ final class NetworkNamespaces {
 
     private func join() throws {
         if hosts.count == 2 {
-            let link = "link add \(Self.interface) type veth peer name \(Self.interface)"
-            try ip("\(link) netns \(holders[1].processIdentifier)", in: holders[0])
+            let link = "ip link add \(Self.interface) type veth peer name \(Self.interface)"
+            try run("\(link) netns \(holders[1].processIdentifier)", in: holders[0])
         } else {
             let hub = holders[hosts.count]
-            try ip("link add hub type bridge", in: hub)
-            try ip("link set hub up", in: hub)
+            try run("ip link add hub type bridge", in: hub)
+            try run("ip link set hub up", in: hub)
             for rank in hosts.indices {
-                let link = "link add \(Self.interface) type veth peer name port\(rank)"
-                try ip("\(link) netns \(hub.processIdentifier)", in: holders[rank])
-                try ip("link set port\(rank) master hub up", in: hub)
+                let link = "ip link add \(Self.interface) type veth peer name port\(rank)"
+                try run("\(link) netns \(hub.processIdentifier)", in: holders[rank])
+                try run("ip link set port\(rank) master hub up", in: hub)
             }
         }
         for (host, holder) in zip(hosts, holders) {
-            try ip("address add \(host.address)/24 dev \(Self.interface)", in: holder)
-            try ip("link set \(Self.interface) up", in: holder)
+            try run("ip address add \(host.address)/24 dev \(Self.interface)", in: holder)
+            try run("ip link set \(Self.interface) up", in: holder)
             // A rank that reaches itself by its own address does so through the loopback.
-            try ip("link set lo up", in: holder)
+            try run("ip link set lo up", in: holder)
         }
     }
 
-    private func ip(_ arguments: String, in holder: LineProcess) throws {
-        let enter = ["nsenter", "--net=/proc/\(holder.processIdentifier)/ns/net", "--", "ip"]
+    /// As a network card would: what is sent waits in a queue, for 10 ms at most.
+    private func limitLinks(gigabitsPerSecond rate: Int) throws {
+        for holder in holders.prefix(hosts.count) {
+            try run(
+                "tc qdisc add dev \(Self.interface) root tbf rate \(rate)gbit burst 256kb "
+                    + "latency 10ms", in: holder)
+        }
+    }
+
+    private func run(_ command: String, in holder: LineProcess) throws {
+        let enter = ["nsenter", "--net=/proc/\(holder.processIdentifier)/ns/net", "--"]
         let process = try LineProcess(
-            .init(words: enter + arguments.split(separator: " ").map(String.init)), children)
+            .init(words: enter + command.split(separator: " ").map(String.init)), children)
         _ = try process.readToEnd()
     }
 }

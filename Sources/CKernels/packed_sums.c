@@ -10,14 +10,27 @@
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "packed words are little-endian");
 
 enum { COLUMNS = 8, ROWS = ACCORD_PACKED_BLOCK / COLUMNS, ROW_BYTES = 4 * COLUMNS };
+enum { BLOCK_BYTES = ROWS * ROW_BYTES };
 
 /// One sum of each column. Two rows at a time would fill wider registers, but their bits begin at
-/// different places of a word; and one row at a time already outruns any network many times.
+/// different places of a word.
 typedef uint32_t Row __attribute__((vector_size(ROW_BYTES)));
 typedef int32_t SignedRow __attribute__((vector_size(ROW_BYTES)));
 
+/// How far ahead of the sums memory is asked for: what the processor foresees by itself comes late.
+enum { PREFETCHED_BYTES = 4096, LINE_BYTES = 64 };
+
+/// What is inlined is compiled once per width and use, so that no shift is counted at run time.
+#define INLINED static inline __attribute__((always_inline))
+
+INLINED void prefetch_block(const uint8_t *block) {
+    for (int line = 0; line < BLOCK_BYTES; line += LINE_BYTES) {
+        __builtin_prefetch(block + PREFETCHED_BYTES + line);
+    }
+}
+
 /// The fewest bits of two's complement that hold every sum of the block; 0 if all are zero.
-static inline __attribute__((always_inline)) unsigned width_of(const uint8_t *block) {
+INLINED unsigned width_of(const uint8_t *block) {
     Row any = {0}, magnitudes = {0};
     for (int row = 0; row < ROWS; row++) {
         Row sums;
@@ -35,55 +48,69 @@ static inline __attribute__((always_inline)) unsigned width_of(const uint8_t *bl
     return 33 - (magnitude_bits == 0 ? 32 : (unsigned)__builtin_clz(magnitude_bits));
 }
 
-static inline __attribute__((always_inline)) size_t pack_block(const uint8_t *block,
-                                                               uint8_t *packed) {
-    unsigned width = width_of(block);
-    *packed++ = (uint8_t)width;
-    if (width == 0) return 1;
+INLINED void pack_words(const uint8_t *block, uint8_t *words, unsigned width) {
     uint32_t mask = 0xffffffffu >> (32 - width);
-    Row words = {0};
+    Row word = {0};
     unsigned shift = 0;
+#pragma unroll
     for (int row = 0; row < ROWS; row++) {
         Row sums;
         memcpy(&sums, block + row * ROW_BYTES, sizeof sums);
         sums &= mask;
-        words |= sums << shift;
+        word |= sums << shift;
         shift += width;
         if (shift < 32) continue;
-        memcpy(packed, &words, sizeof words);
-        packed += ROW_BYTES;
+        memcpy(words, &word, sizeof word);
+        words += ROW_BYTES;
         shift -= 32;
         // The upper bits of these sums; none if they ended with the word.
-        words = shift == 0 ? (Row){0} : sums >> (width - shift);
+        word = shift == 0 ? (Row){0} : sums >> (width - shift);
     }
-    return 1 + (size_t)width * ROW_BYTES;
 }
 
-static inline __attribute__((always_inline)) void unpack_block(const uint8_t *words,
-                                                               unsigned width, uint8_t *target,
-                                                               const uint8_t *addends,
-                                                               bool adds, bool streams) {
+INLINED void unpack_words(const uint8_t *words, unsigned width, uint8_t *target,
+                          const uint8_t *addends, bool adds) {
     unsigned lost = 32 - width;
+#pragma unroll
     for (unsigned row = 0; row < ROWS; row++) {
         unsigned bit = row * width;
-        unsigned word = bit / 32, shift = bit % 32;
-        // Beyond the last word no sum has bits: any other may stand in for it.
-        unsigned next_word = word + 1 < width ? word + 1 : word;
-        Row low, high;
-        memcpy(&low, words + word * ROW_BYTES, sizeof low);
-        memcpy(&high, words + next_word * ROW_BYTES, sizeof high);
-        // Two shifts, for one by 32 is not defined.
-        Row bits = (low >> shift) | ((high << (31 - shift)) << 1);
+        unsigned shift = bit % 32;
+        const uint8_t *word = words + bit / 32 * ROW_BYTES;
+        Row bits, more;
+        memcpy(&bits, word, sizeof bits);
+        bits >>= shift;
+        if (shift + width > 32) {
+            memcpy(&more, word + ROW_BYTES, sizeof more);
+            bits |= more << (32 - shift);
+        }
         Row sums = (Row)((SignedRow)(bits << lost) >> lost);
         if (adds) {
-            Row more;
             memcpy(&more, addends + row * ROW_BYTES, sizeof more);
             sums += more;
         }
-        uint8_t *place = target + row * ROW_BYTES;
-        if (streams) __builtin_nontemporal_store(sums, (Row *)place);
-        else memcpy(place, &sums, sizeof sums);
+        memcpy(target + row * ROW_BYTES, &sums, sizeof sums);
     }
+}
+
+#define EIGHT_WIDTHS(CASE, w) \
+    CASE(w) CASE(w + 1) CASE(w + 2) CASE(w + 3) CASE(w + 4) CASE(w + 5) CASE(w + 6) CASE(w + 7)
+#define ALL_WIDTHS(CASE) \
+    EIGHT_WIDTHS(CASE, 1) EIGHT_WIDTHS(CASE, 9) EIGHT_WIDTHS(CASE, 17) EIGHT_WIDTHS(CASE, 25)
+
+INLINED size_t pack_block(const uint8_t *block, uint8_t *packed) {
+    unsigned width = width_of(block);
+    *packed++ = (uint8_t)width;
+#define CASE(w) case w: pack_words(block, packed, w); break;
+    switch (width) { ALL_WIDTHS(CASE) }
+#undef CASE
+    return 1 + (size_t)width * ROW_BYTES;
+}
+
+INLINED void unpack_block(const uint8_t *words, unsigned width, uint8_t *target,
+                          const uint8_t *addends, bool adds) {
+#define CASE(w) case w: unpack_words(words, w, target, addends, adds); break;
+    switch (width) { ALL_WIDTHS(CASE) }
+#undef CASE
 }
 
 static AccordPackedCheck check(size_t count, const uint8_t *packed, size_t byte_count) {
@@ -101,47 +128,59 @@ static AccordPackedCheck check(size_t count, const uint8_t *packed, size_t byte_
         offset == byte_count ? ACCORD_PACKED_FINE : ACCORD_PACKED_LONG, offset};
 }
 
-/// Whether it adds or streams is known where this is inlined.
-static inline __attribute__((always_inline)) AccordPackedCheck unpack(
-    uint8_t *target, const uint8_t *addends, size_t count, const uint8_t *packed,
-    size_t byte_count, bool adds, bool streams) {
+/// Past the caches where that can be.
+INLINED void stream_block(const uint8_t *block, size_t byte_count, uint8_t *target) {
+    if (byte_count < BLOCK_BYTES || (uintptr_t)target % ROW_BYTES != 0) {
+        memcpy(target, block, byte_count);
+        return;
+    }
+    for (int row = 0; row < ROWS; row++) {
+        Row sums;
+        memcpy(&sums, block + row * ROW_BYTES, sizeof sums);
+        __builtin_nontemporal_store(sums, (Row *)(target + row * ROW_BYTES));
+    }
+}
+
+/// Whether it adds is known where this is inlined.
+///
+/// - Parameter repacked: where the sums are packed again, moved on by what they take; or NULL.
+INLINED AccordPackedCheck unpack(uint8_t *target, const uint8_t *addends, size_t count,
+                                 const uint8_t *packed, size_t byte_count, bool adds,
+                                 bool streams, uint8_t **repacked) {
     AccordPackedCheck result = check(count, packed, byte_count);
     if (result.fault != ACCORD_PACKED_FINE) return result;
-    for (size_t first = 0; first < count; first += ACCORD_PACKED_BLOCK) {
+    uint8_t apart[BLOCK_BYTES];
+    for (size_t offset = 0; offset < 4 * count; offset += BLOCK_BYTES) {
         unsigned width = *packed++;
-        uint8_t *place = target + 4 * first;
-        const uint8_t *block_addends = adds ? addends + 4 * first : NULL;
-        size_t own = count - first;
-        if (own > ACCORD_PACKED_BLOCK) own = ACCORD_PACKED_BLOCK;
-        if (width == 0 && adds) {
-            if (place != block_addends) memmove(place, block_addends, 4 * own);
-        } else if (width == 0) {
-            memset(place, 0, 4 * own);
-        } else if (own == ACCORD_PACKED_BLOCK) {
-            unpack_block(packed, width, place, block_addends, adds, streams);
-        } else {
-            uint8_t whole[4 * ACCORD_PACKED_BLOCK], filled[4 * ACCORD_PACKED_BLOCK] = {0};
-            if (adds) memcpy(filled, block_addends, 4 * own);
-            unpack_block(packed, width, whole, filled, adds, false);
-            memcpy(place, whole, 4 * own);
-        }
+        const uint8_t *more = adds ? addends + offset : NULL;
+        size_t own_bytes = 4 * count - offset;
+        if (own_bytes > BLOCK_BYTES) own_bytes = BLOCK_BYTES;
+        bool is_whole = own_bytes == BLOCK_BYTES;
+        uint8_t *place = is_whole && !streams && !repacked ? target + offset : apart;
+        if (adds) prefetch_block(more);
+        if (adds && !is_whole) more = memcpy(apart, more, own_bytes);
+        if (width > 0) unpack_block(packed, width, place, more, adds);
+        else if (!adds) memset(place, 0, BLOCK_BYTES);
+        else if (place != more) memmove(place, more, BLOCK_BYTES);
         packed += width * ROW_BYTES;
+        if (!is_whole) memset(apart + own_bytes, 0, BLOCK_BYTES - own_bytes);
+        if (repacked) *repacked += pack_block(apart, *repacked);
+        if (streams) stream_block(apart, own_bytes, target + offset);
+        else if (place == apart) memcpy(target + offset, apart, own_bytes);
     }
+    if (streams) order_streamed_stores();
     return result;
 }
 
 ACCORD_DISPATCHED
 size_t accord_pack_int32(const void *sums, size_t count, void *packed) {
-    const uint8_t *source = sums;
-    uint8_t *target = packed;
-    size_t whole = count - count % ACCORD_PACKED_BLOCK;
-    for (size_t first = 0; first < whole; first += ACCORD_PACKED_BLOCK) {
-        target += pack_block(source + 4 * first, target);
-    }
-    if (whole < count) {
-        uint8_t filled[4 * ACCORD_PACKED_BLOCK] = {0};
-        memcpy(filled, source + 4 * whole, 4 * (count - whole));
-        target += pack_block(filled, target);
+    uint8_t *target = packed, filled[BLOCK_BYTES] = {0};
+    for (size_t offset = 0; offset < 4 * count; offset += BLOCK_BYTES) {
+        const uint8_t *block = (const uint8_t *)sums + offset;
+        size_t own_bytes = 4 * count - offset;
+        prefetch_block(block);
+        if (own_bytes < BLOCK_BYTES) block = memcpy(filled, block, own_bytes);
+        target += pack_block(block, target);
     }
     return (size_t)(target - (uint8_t *)packed);
 }
@@ -149,17 +188,16 @@ size_t accord_pack_int32(const void *sums, size_t count, void *packed) {
 ACCORD_DISPATCHED
 AccordPackedCheck accord_unpack_int32(void *target, size_t count, const void *packed,
                                       size_t byte_count, bool streams) {
-    bool is_aligned = (uintptr_t)target % ROW_BYTES == 0;
-    if (!streams || !is_aligned) {
-        return unpack(target, NULL, count, packed, byte_count, false, false);
-    }
-    AccordPackedCheck result = unpack(target, NULL, count, packed, byte_count, false, true);
-    order_streamed_stores();
-    return result;
+    return unpack(target, NULL, count, packed, byte_count, false, streams, NULL);
 }
 
 ACCORD_DISPATCHED
 AccordPackedCheck accord_unpack_add_int32(void *target, const void *addends, size_t count,
-                                          const void *packed, size_t byte_count) {
-    return unpack(target, addends, count, packed, byte_count, true, false);
+                                          const void *packed, size_t byte_count, bool streams,
+                                          void *repacked, size_t *repacked_bytes) {
+    uint8_t *end = repacked;
+    AccordPackedCheck result = unpack(
+        target, addends, count, packed, byte_count, true, streams, repacked ? &end : NULL);
+    if (repacked) *repacked_bytes = (size_t)(end - (uint8_t *)repacked);
+    return result;
 }

@@ -145,12 +145,15 @@ package final class DataPlaneLoop {
         membership = nil
         deferred = []
         network.allow(plan.members)
-        network.connect(plan.members.filter { !$0.sharesMemory(with: plan.members[rank]) })
-        let neighbours = plan.members.enumerated().filter {
-            $0.offset != rank && $0.element.sharesMemory(with: plan.members[rank])
-        }
+        var others = Array(plan.members.enumerated())
+        others.remove(at: rank)
+        let distantStart = others.partition { !$0.element.sharesMemory(with: plan.members[rank]) }
+        network.connect(others[distantStart...].map(\.element))
         link?.configure(
-            Dictionary(uniqueKeysWithValues: neighbours.map { ($0.offset, $0.element.worker) }))
+            Dictionary(
+                uniqueKeysWithValues: others[..<distantStart].map {
+                    ($0.offset, $0.element.worker)
+                }))
         waitsForSegments = (plan, rank)
         missesSegmentsSince = .now
         beginIfSegmentsAreThere()
@@ -242,7 +245,7 @@ package final class DataPlaneLoop {
             let frame = ExchangeFrame(
                 run: shared.run, key: key, part: part.part, payload: part.payload)
             network.send(
-                membership.isPacked(key) ? frame.packed() : frame,
+                membership.isPacked(key) ? frame.packed(part.packed) : frame,
                 to: part.targetRanks.map(membership.endpoint))
         }
     }

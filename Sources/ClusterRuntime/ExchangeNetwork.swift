@@ -94,7 +94,7 @@ final class ExchangeNetwork {
                 shared.logger.warning("\(error)")
                 return hasReceived
             }
-            if frames.count == 2, server.answer(frames.map { Array($0.bytes) }, through: socket) {
+            if frames.count == 2, server.answer(frames.map { $0.copy() }, through: socket) {
                 continue
             }
             guard frames.count == 4, frames[1].bytes.elementsEqual([Self.marker]) else {

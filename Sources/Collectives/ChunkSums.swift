@@ -71,31 +71,42 @@ struct ChunkSums {
 
     /// The gathered sums become those that were there so far with the payload.
     ///
-    /// - Parameter sums: the gathered ones, or the accumulator before anything is gathered.
+    /// - Parameters:
+    ///   - sums: the gathered ones, or the accumulator before anything is gathered.
+    ///   - isLast: what is gathered now is sent next.
+    /// - Returns: what is sent next, packed, if the payload was.
     func add(
         _ payload: SharedBytes, _ encoding: ExchangeFrame.Encoding, to sums: SharedBytes,
-        _ chunk: Int
-    ) throws(MalformedBytes) {
-        switch encoding {
-        case .plain:
+        _ chunk: Int, isLast: Bool
+    ) throws(MalformedBytes) -> SharedBytes? {
+        switch (encoding, isLast) {
+        case (.plain, _):
             try requireSize(payload, chunk)
             gather([sums, payload], chunk)
-        case .packed:
+            return nil
+        case (.packed, false):
             try PackedSums.add(payload.bytes, to: sums.bytes, into: target(chunk))
+            return nil
+        case (.packed, true):
+            return try PackedSums.addAndPack(
+                payload.bytes, to: sums.bytes, into: target(chunk), streams: areLarge)
         }
     }
 
     /// The gathered sums become those of the payload, which other machines wait for or not.
+    ///
+    /// - Returns: what they get, packed, if the payload was.
     func store(
         _ payload: SharedBytes, _ encoding: ExchangeFrame.Encoding, _ chunk: Int, isSent: Bool
-    ) throws(MalformedBytes) {
+    ) throws(MalformedBytes) -> SharedBytes? {
         switch encoding {
         case .plain:
             try requireSize(payload, chunk)
             sum([payload], chunk, isSent: isSent)
+            return nil
         case .packed:
-            try PackedSums.unpack(
-                payload.bytes, into: target(chunk), streams: areLarge && !isSent)
+            try PackedSums.unpack(payload.bytes, into: target(chunk), streams: areLarge)
+            return payload
         }
     }
 

@@ -66,10 +66,12 @@ package struct ExchangeFrame {
     }
 
     /// The same with packed sums.
-    package func packed() -> ExchangeFrame {
+    ///
+    /// - Parameter packed: those, if somebody has packed them already.
+    package func packed(_ packed: SharedBytes? = nil) -> ExchangeFrame {
         guard phase != .reports, encoding == .plain else { return self }
         return ExchangeFrame(
-            run: run, key: key, part: part, .packed, PackedSums.pack(payload))
+            run: run, key: key, part: part, .packed, packed ?? PackedSums.pack(payload))
     }
 
     package var part: TreeExchange.Part {

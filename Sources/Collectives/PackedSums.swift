@@ -68,13 +68,36 @@ package enum PackedSums {
         _ packed: UnsafeRawBufferPointer, to addends: UnsafeRawBufferPointer,
         into target: UnsafeMutableBufferPointer<Int32>
     ) throws(MalformedBytes) {
-        precondition(
-            addends.count == target.count * MemoryLayout<Int32>.size,
-            "\(addends.count) bytes of addends for \(target.count) sums")
+        requireAsMany(addends, target)
         try require(
             accord_unpack_add_int32(
                 target.baseAddress, addends.baseAddress, target.count, packed.baseAddress,
-                packed.count), packed)
+                packed.count, false, nil, nil), packed)
+    }
+
+    /// The same, and packs what comes out in the same pass.
+    ///
+    /// - Parameter streams: past the caches, for a target that is read much later.
+    package static func addAndPack(
+        _ packed: UnsafeRawBufferPointer, to addends: UnsafeRawBufferPointer,
+        into target: UnsafeMutableBufferPointer<Int32>, streams: Bool
+    ) throws(MalformedBytes) -> SharedBytes {
+        requireAsMany(addends, target)
+        let block = ByteBlock(count: bytesMax(elementCount: target.count))
+        var count = 0
+        try require(
+            accord_unpack_add_int32(
+                target.baseAddress, addends.baseAddress, target.count, packed.baseAddress,
+                packed.count, streams, block.memory.baseAddress, &count), packed)
+        return SharedBytes(UnsafeRawBufferPointer(rebasing: block.memory[..<count]), owner: block)
+    }
+
+    private static func requireAsMany(
+        _ addends: UnsafeRawBufferPointer, _ target: UnsafeMutableBufferPointer<Int32>
+    ) {
+        precondition(
+            addends.count == target.count * MemoryLayout<Int32>.size,
+            "\(addends.count) bytes of addends for \(target.count) sums")
     }
 
     private static func require(

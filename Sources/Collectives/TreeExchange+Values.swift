@@ -23,6 +23,8 @@ extension TreeExchange {
         package let part: Part
         /// Memory that stays as it is until all ranks have completed the exchange.
         package let payload: SharedBytes
+        /// The same sums packed, if that has been done on the way.
+        package let packed: SharedBytes?
     }
 
     package enum AcceptOutcome {

@@ -226,7 +226,7 @@ package final class TreeExchange {
         guard part.chunk == 0, encoding == .plain else {
             return .malformed("reports are plain and have no chunk")
         }
-        try reports.insert(part.sourceRank, encoded: Array(payload.bytes))
+        try reports.insert(part.sourceRank, encoded: payload.copy())
         accepted.insert(part)
         return .accepted([])
     }
@@ -242,15 +242,18 @@ package final class TreeExchange {
         }
         if let fault = fault(part, source) { return .malformed(fault) }
         sumLocallyIfPossible(part.chunk)
-        if gatherings[part.chunk]?.hasLocalSum == true {
-            try sums.add(payload, encoding, to: sumSoFar(part.chunk), part.chunk)
+        var packed: SharedBytes?
+        if let gathering = gatherings[part.chunk], gathering.hasLocalSum {
+            packed = try sums.add(
+                payload, encoding, to: sumSoFar(part.chunk), part.chunk,
+                isLast: gathering.missingChildCount == 1)
             gatherings[part.chunk]?.isGathered = true
         } else {
             gatherings[part.chunk]?.held.append(try sums.plain(payload, encoding, part.chunk))
         }
         accepted.insert(part)
         gatherings[part.chunk]?.missingChildCount -= 1
-        return .accepted(passOn(part.chunk))
+        return .accepted(passOn(part.chunk, packed))
     }
 
     /// What comes now can be added at once then, and need not wait in memory of its own.
@@ -274,9 +277,9 @@ package final class TreeExchange {
         }
         if let fault = fault(part, source) { return .malformed(fault) }
         let isSent = !schedule.children(of: machine, chunk: part.chunk).isEmpty
-        try sums.store(payload, encoding, part.chunk, isSent: isSent)
+        let packed = try sums.store(payload, encoding, part.chunk, isSent: isSent)
         accepted.insert(part)
-        return .accepted(finish(part.chunk))
+        return .accepted(finish(part.chunk, packed))
     }
 
     private func fault(_ part: Part, _ source: Int) -> String? {
@@ -304,32 +307,35 @@ package final class TreeExchange {
     }
 
     /// Sends the partial sum up, or the total down, once everything is in it.
-    private func passOn(_ chunk: Int) -> [Outgoing] {
+    private func passOn(_ chunk: Int, _ packed: SharedBytes? = nil) -> [Outgoing] {
         guard let gathering = gatherings[chunk], gathering.hasLocalSum,
             gathering.missingChildCount == 0
         else { return [] }
-        guard let parent = schedule.parent(of: machine, chunk: chunk) else { return finish(chunk) }
+        guard let parent = schedule.parent(of: machine, chunk: chunk) else {
+            return finish(chunk, packed)
+        }
         gatherings[chunk]?.isPartialSent = true
         return outgoing(
-            [schedule.gatherer(of: chunk, on: parent)], .partial, chunk, sumSoFar(chunk))
+            [schedule.gatherer(of: chunk, on: parent)], .partial, chunk, sumSoFar(chunk), packed)
     }
 
     /// The total is in its place: tells the neighbours and the machines below.
-    private func finish(_ chunk: Int) -> [Outgoing] {
+    private func finish(_ chunk: Int, _ packed: SharedBytes?) -> [Outgoing] {
         memory.mark(.reduced, chunk: chunk)
         unreducedCount -= 1
         let targets = schedule.children(of: machine, chunk: chunk).map {
             schedule.gatherer(of: chunk, on: $0)
         }
-        return outgoing(targets, .total, chunk, sums.gathered(chunk))
+        return outgoing(targets, .total, chunk, sums.gathered(chunk), packed)
     }
 
     private func outgoing(
-        _ targets: [Int], _ phase: ExchangeFrame.Phase, _ chunk: Int, _ payload: SharedBytes
+        _ targets: [Int], _ phase: ExchangeFrame.Phase, _ chunk: Int, _ payload: SharedBytes,
+        _ packed: SharedBytes? = nil
     ) -> [Outgoing] {
         guard !targets.isEmpty else { return [] }
         let part = Part(phase: phase, sourceRank: rank, chunk: chunk)
-        return [Outgoing(targetRanks: targets, part: part, payload: payload)]
+        return [Outgoing(targetRanks: targets, part: part, payload: payload, packed: packed)]
     }
 
     // MARK: - Result

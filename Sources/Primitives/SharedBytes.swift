@@ -28,6 +28,8 @@ package struct SharedBytes {
     }
 
     package var count: Int { bytes.count }
+
+    package func copy() -> [UInt8] { withExtendedLifetime(owner) { Array(bytes) } }
 }
 
 private final class ArrayKeeper {

@@ -97,14 +97,14 @@ extension VirtualCluster {
         if bit < 8 * header.count {
             header[bit / 8] ^= 1 << UInt8(bit % 8)
         } else {
-            var bytes = Array(payload.bytes)
+            var bytes = payload.copy()
             bytes[bit / 8 - header.count] ^= 1 << UInt8(bit % 8)
             payload = SharedBytes(bytes)
         }
     }
 
     private static func copy(_ payload: SharedBytes) -> SharedBytes {
-        SharedBytes(Array(payload.bytes))
+        SharedBytes(payload.copy())
     }
 
     private func isLost(_ key: ExchangeKey) -> Bool {

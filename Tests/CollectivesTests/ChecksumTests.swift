@@ -24,7 +24,8 @@ import Testing
 
     /// Around the lengths at which the kernel works on several parts at a time, from any address.
     @Test(arguments: [
-        0, 1, 7, 8, 9, 255, 256, 257, 511, 512, 800, 4096, 12_287, 12_288, 12_289, 24_576, 60_001,
+        0, 1, 7, 8, 9, 255, 256, 257, 511, 512, 800, 4096, 12_287, 12_288, 12_289, 24_576, 32_767,
+        32_768, 32_769, 70_000, 130_001,
     ])
     func longBytesAreDividedAsShortOnes(count: Int) {
         var generator = SeededGenerator(seed: UInt64(count), purpose: .testing)

@@ -22,6 +22,7 @@ struct ExchangeWorld {
         let target: Int
         let part: TreeExchange.Part
         let payload: SharedBytes
+        let packed: SharedBytes?
     }
 
     static let laneCount = 20
@@ -37,6 +38,7 @@ struct ExchangeWorld {
     private var inFlight: [Frame] = []
     private(set) var duplicateCount = 0
     private(set) var frameCount = 0
+    private(set) var packedOnTheWayCount = 0
 
     init(_ shape: Shape) throws {
         self.shape = shape
@@ -124,8 +126,14 @@ struct ExchangeWorld {
     private mutating func send(_ outgoing: [TreeExchange.Outgoing]) {
         inFlight += outgoing.flatMap { frame in
             frame.targetRanks.map {
-                Frame(target: $0, part: frame.part, payload: frame.payload)
+                Frame(
+                    target: $0, part: frame.part, payload: frame.payload, packed: frame.packed)
             }
+        }
+        for frame in outgoing {
+            guard let packed = frame.packed else { continue }
+            packedOnTheWayCount += 1
+            #expect(packed.copy() == PackedSums.pack(frame.payload).copy())
         }
     }
 
@@ -152,7 +160,8 @@ struct ExchangeWorld {
         frameCount += 1
         let isPacked = frame.part.phase != .reports && generator.nextBool(probability: 0.4)
         let outcome = exchanges[frame.target].accept(
-            frame.part, payload: isPacked ? PackedSums.pack(frame.payload) : frame.payload,
+            frame.part,
+            payload: isPacked ? frame.packed ?? PackedSums.pack(frame.payload) : frame.payload,
             isPacked ? .packed : .plain)
         switch outcome {
         case .accepted(let more): send(more)

@@ -107,7 +107,16 @@ import Testing
             UnsafeRawBufferPointer(packed.bytes), to: added.addends, into: added.sums)
 
         #expect(read.values == sums && streamed.values == sums)
-        #expect(added.values == zip(present, sums).map { $0 &+ $1 })
+        let expected = zip(present, sums).map { $0 &+ $1 }
+        #expect(added.values == expected)
+        for streams in [false, true] {
+            let passed = FencedMemory(present)
+            let repacked = try PackedSums.addAndPack(
+                UnsafeRawBufferPointer(packed.bytes), to: passed.addends, into: passed.sums,
+                streams: streams)
+            #expect(passed.values == expected && passed.isFenceIntact)
+            #expect(repacked.copy() == PackedSumsOracle.pack(expected))
+        }
         #expect(read.isFenceIntact && added.isFenceIntact && streamed.isFenceIntact)
     }
 
@@ -128,7 +137,14 @@ import Testing
 
             try PackedSums.add(
                 UnsafeRawBufferPointer(payload.bytes), to: addends.addends, into: sum.sums)
+            let passed = FencedMemory(4 * count)
+            let repacked = try PackedSums.addAndPack(
+                UnsafeRawBufferPointer(payload.bytes), to: addends.addends, into: passed.sums,
+                streams: true)
 
+            #expect(passed.values == added.values && passed.isFenceIntact, "seed \(seed)")
+            #expect(
+                repacked.copy() == PackedSumsOracle.pack(added.values), "seed \(seed)")
             #expect(read.values == sums, "seed \(seed)")
             #expect(added.values == zip(present, sums).map { $0 &+ $1 }, "seed \(seed)")
             #expect(sum.values == added.values && sum.isFenceIntact, "seed \(seed)")
@@ -201,9 +217,18 @@ import Testing
             }
             let added = accord_unpack_add_int32(
                 target.bytes.baseAddress, target.bytes.baseAddress, sums.count,
-                payload.bytes.baseAddress, packed.count)
+                payload.bytes.baseAddress, packed.count, false, nil, nil)
             #expect(added.fault == ACCORD_PACKED_FINE)
             #expect(target.values == sums.map { $0 &+ $0 })
+            var repackedBytes = 0
+            let passed = accord_unpack_add_int32(
+                target.bytes.baseAddress, target.bytes.baseAddress, sums.count,
+                payload.bytes.baseAddress, packed.count, true, written.bytes.baseAddress,
+                &repackedBytes)
+            #expect(passed.fault == ACCORD_PACKED_FINE)
+            #expect(target.values == sums.map { 3 &* $0 })
+            #expect(
+                Array(written.bytes.prefix(repackedBytes)) == PackedSumsOracle.pack(target.values))
             #expect(written.isFenceIntact && target.isFenceIntact)
         }
     }
@@ -257,9 +282,14 @@ import Testing
                 try PackedSums.add(
                     UnsafeRawBufferPointer(payload.bytes), to: target.addends, into: target.sums)
             },
+            #expect(throws: MalformedBytes.self) {
+                _ = try PackedSums.addAndPack(
+                    UnsafeRawBufferPointer(payload.bytes), to: target.addends, into: target.sums,
+                    streams: true)
+            },
         ]
 
-        #expect(failures.map { $0?.description } == [refusal.message, refusal.message])
+        #expect(failures.allSatisfy { $0?.description == refusal.message })
         #expect(target.values == present && target.isFenceIntact)
     }
 
@@ -295,8 +325,15 @@ import Testing
             let expected = PackedSumsOracle.unpack(bytes, count: count)
             let isRead = (try? PackedSums.unpack(packed, into: read.sums)) != nil
             let isAdded = (try? PackedSums.add(packed, to: added.addends, into: added.sums)) != nil
+            let passed = FencedMemory(present)
+            let repacked = try? PackedSums.addAndPack(
+                packed, to: passed.addends, into: passed.sums, streams: false)
 
             #expect(isRead == (expected != nil) && isAdded == isRead, "round \(round)")
+            #expect(
+                repacked.map { $0.copy() }
+                    == (isRead ? PackedSumsOracle.pack(added.values) : nil), "round \(round)")
+            #expect(passed.values == added.values && passed.isFenceIntact, "round \(round)")
             #expect(read.values == expected ?? present, "round \(round)")
             #expect(
                 added.values

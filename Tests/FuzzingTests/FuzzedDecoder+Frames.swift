@@ -101,7 +101,7 @@ extension FuzzedDecoder {
             let frame = ExchangeFrame(
                 run: RunID(9), key: key, part: .init(phase: .total, sourceRank: 1, chunk: 2),
                 payload: SharedBytes([UInt8](repeating: 1, count: 64)))
-            return [frame, frame.packed()].map { $0.encodeHeader() + Array($0.payload.bytes) }
+            return [frame, frame.packed()].map { $0.encodeHeader() + $0.payload.copy() }
         }
         return FuzzedDecoder("exchange-frame", seeds: seeds) {
             { bytes in
@@ -144,15 +144,19 @@ extension FuzzedDecoder {
             { bytes in
                 var sums = [Int32](repeating: 5, count: sumCount)
                 var added = [Int32](repeating: 5, count: sumCount)
+                var repacked: [UInt8] = []
                 try bytes.withUnsafeBytes { packed in
                     try sums.withUnsafeMutableBufferPointer {
                         try PackedSums.unpack(packed, into: $0)
                     }
                     try added.withUnsafeMutableBufferPointer {
-                        try PackedSums.add(packed, to: UnsafeRawBufferPointer($0), into: $0)
+                        repacked = try PackedSums.addAndPack(
+                            packed, to: UnsafeRawBufferPointer($0), into: $0, streams: true
+                        ).copy()
                     }
                 }
                 try expect("adding adds") { zip(sums, added).allSatisfy { $0 &+ 5 == $1 } }
+                try expect("sums are packed on the way as alone") { repacked == pack(added) }
                 try expect("sums read back") {
                     let packed = pack(sums)
                     var again = [Int32](repeating: 0, count: sumCount)
@@ -170,7 +174,7 @@ extension FuzzedDecoder {
     static func pack(_ sums: [Int32]) -> [UInt8] {
         let bytes = sums.withUnsafeBytes { SharedBytes(Array($0)) }
         let packed = PackedSums.pack(bytes)
-        return withExtendedLifetime(packed.owner) { Array(packed.bytes) }
+        return packed.copy()
     }
 
     /// Frames of another rank, as they come out of a valid header: phase, source, chunk, encoding,

@@ -34,7 +34,7 @@ final class TransferPeer: Sendable {
 
     static func answer(_ request: [UInt8], from bytes: [UInt8]?) throws -> Frames {
         let answer = try TransferRequest(decoding: request).answer(from: bytes)
-        return [answer.header, Array(answer.piece.bytes)]
+        return [answer.header, answer.piece.copy()]
     }
 
     deinit {

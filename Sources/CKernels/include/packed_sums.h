@@ -44,7 +44,10 @@ AccordPackedCheck accord_unpack_int32(void *target, size_t count, const void *pa
                                       size_t byte_count, bool streams);
 
 /// The same, but target[i] = addends[i] + sum i, wrapping. The addends may be the target itself.
+/// What comes out is packed again in the same pass if `repacked` is not NULL, as
+/// accord_pack_int32 does it: block by block, before it leaves the nearest cache.
 AccordPackedCheck accord_unpack_add_int32(void *target, const void *addends, size_t count,
-                                          const void *packed, size_t byte_count);
+                                          const void *packed, size_t byte_count, bool streams,
+                                          void *repacked, size_t *repacked_bytes);
 
 #endif
