@@ -8,6 +8,8 @@ struct ExchangeBenchmark {
     let settings: AllReduceCommand
     let children: ChildProcesses
 
+    private static let warmUpBytes = 64 << 10
+
     func run() throws {
         guard place == .namespaces else {
             return try measure(Array(repeating: .local, count: rankCount))
@@ -48,6 +50,8 @@ struct ExchangeBenchmark {
             "\(place.rawValue)\(rate), \(rankCount) processes, milliseconds; "
                 + "limit: \(place.limit)\(streams)\(keys)\(resolution)")
         print(ExchangeTable.header)
+        // Peers load their libraries meanwhile, which would take the cores of the first figures.
+        _ = try seconds(Self.warmUpBytes, &contenders)
         for bytes in settings.sizes { try measure(bytes, &contenders) }
         withExtendedLifetime(barriers) {}
     }
@@ -65,6 +69,16 @@ struct ExchangeBenchmark {
     private func measure(
         _ bytes: Int, _ contenders: inout [(column: ExchangeColumn, contender: any Contender)]
     ) throws {
+        let seconds = try seconds(bytes, &contenders)
+        let traffic = 2 * Double(rankCount - 1) / Double(rankCount) * Double(bytes)
+        print(ExchangeTable.row(bytes: bytes, traffic: traffic, seconds: seconds))
+        fflush(nil)
+    }
+
+    /// Of those that can still be measured; who fails is left out from here on.
+    private func seconds(
+        _ bytes: Int, _ contenders: inout [(column: ExchangeColumn, contender: any Contender)]
+    ) throws -> [ExchangeColumn: Double] {
         var seconds: [ExchangeColumn: Double] = [:]
         for (column, contender) in contenders {
             do {
@@ -77,9 +91,7 @@ struct ExchangeBenchmark {
                 contenders.removeAll { $0.column == column }
             }
         }
-        let traffic = 2 * Double(rankCount - 1) / Double(rankCount) * Double(bytes)
-        print(ExchangeTable.row(bytes: bytes, traffic: traffic, seconds: seconds))
-        fflush(nil)
+        return seconds
     }
 
     private func makeContender(
