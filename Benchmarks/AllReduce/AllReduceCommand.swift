@@ -35,8 +35,8 @@ struct AllReduceCommand: ParsableCommand {
 
     @Option(
         help: """
-            Gigabits per second that each namespace sends at most; as many as the processors \
-            carry if not given.
+            Gigabits per second that each namespace sends at most, Accord, limit and peers alike; \
+            as many as the processors carry if not given.
             """)
     var linkRate: Int?
 
@@ -65,6 +65,10 @@ struct AllReduceCommand: ParsableCommand {
         guard (1...16).contains(streams) else { throw ValidationError("--streams are 1 to 16") }
         guard linkRate.map((1...100).contains) ?? true else {
             throw ValidationError("--link-rate is 1 to 100")
+        }
+        guard linkRate == nil || place == [.namespaces] else {
+            throw ValidationError(
+                "--link-rate is about namespaces; add --place namespaces, and no other place")
         }
         let bits =
             ExactSums.resolutionBitsMin...ExactSums.resolutionBitsMax(laneCount: ranks.max() ?? 1)

@@ -44,8 +44,7 @@ struct ExchangeBenchmark {
         let streams =
             place.allowsSharedMemory
             ? "" : ", \(settings.streams) from rank to rank, \(Self.congestionControl)"
-        let rate =
-            place == .namespaces ? settings.linkRate.map { " on \($0) Gbit/s" } ?? "" : ""
+        let rate = settings.linkRate.map { " on \($0) Gbit/s" } ?? ""
         print(
             "\(place.rawValue)\(rate), \(rankCount) processes, milliseconds; "
                 + "limit: \(place.limit)\(streams)\(keys)\(resolution)")

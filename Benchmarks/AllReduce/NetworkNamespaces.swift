@@ -14,7 +14,7 @@ final class NetworkNamespaces {
 
     /// - Parameter linkRate: gigabits per second that each rank sends at most; nil: as many as the
     ///   processors carry.
-    /// - Throws: `ExchangeFailure` if this user or this kernel may not make them.
+    /// - Throws: `ExchangeFailure` if this user or this kernel may not make or limit them.
     init(rankCount: Int, linkRate: Int?, _ children: ChildProcesses) throws {
         self.children = children
         // One more for the bridge, which two ranks do without.

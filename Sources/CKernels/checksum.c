@@ -121,9 +121,9 @@ static uint32_t crc32c_folding(uint32_t crc, const uint8_t *bytes, size_t count)
     return crc32c_instruction(crc32c_instruction(0, rest, block_bytes), bytes, count);
 }
 
-/// Registers of half the width are no faster than the processor's instruction, but other units of
-/// it work on them: four parts are folded while four others are worked on by the instruction, 128
-/// bytes each at a time.
+/// Registers of half the width are no faster than the instruction, but other units of the processor
+/// work on them: 16 KiB are folded, 128 bytes at a time, while the instruction goes through the
+/// next 16 KiB in four lanes, 32 bytes of each at a time.
 enum { mixed_lanes = 4, folded_bytes = mixed_lanes * part_bytes, mixed_bytes = 2 * folded_bytes };
 
 __attribute__((target("avx2,vpclmulqdq,sse4.2")))

@@ -4,7 +4,6 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "dispatch.h"
 #include "streamed_stores.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "packed words are little-endian");
@@ -20,12 +19,15 @@ typedef int32_t SignedRow __attribute__((vector_size(ROW_BYTES)));
 /// How far ahead of the sums memory is asked for: what the processor foresees by itself comes late.
 enum { PREFETCHED_BYTES = 4096, LINE_BYTES = 64 };
 
-/// What is inlined is compiled once per width and use, so that no shift is counted at run time.
+/// What is inlined is compiled once per width, so that every shift is a constant; that makes 350 KB
+/// of code.
 #define INLINED static inline __attribute__((always_inline))
 
+/// What is asked for may lie beyond the end of the sums, which does no harm.
 INLINED void prefetch_block(const uint8_t *block) {
+    uintptr_t place = (uintptr_t)block + PREFETCHED_BYTES;
     for (int line = 0; line < BLOCK_BYTES; line += LINE_BYTES) {
-        __builtin_prefetch(block + PREFETCHED_BYTES + line);
+        __builtin_prefetch((const void *)(place + (uintptr_t)line));
     }
 }
 
@@ -69,28 +71,32 @@ INLINED void pack_words(const uint8_t *block, uint8_t *words, unsigned width) {
 }
 
 INLINED void unpack_words(const uint8_t *words, unsigned width, uint8_t *target,
-                          const uint8_t *addends, bool adds) {
+                          const uint8_t *addends) {
     unsigned lost = 32 - width;
 #pragma unroll
     for (unsigned row = 0; row < ROWS; row++) {
         unsigned bit = row * width;
         unsigned shift = bit % 32;
         const uint8_t *word = words + bit / 32 * ROW_BYTES;
-        Row bits, more;
+        Row bits, upper_bits, sums;
         memcpy(&bits, word, sizeof bits);
         bits >>= shift;
         if (shift + width > 32) {
-            memcpy(&more, word + ROW_BYTES, sizeof more);
-            bits |= more << (32 - shift);
+            memcpy(&upper_bits, word + ROW_BYTES, sizeof upper_bits);
+            bits |= upper_bits << (32 - shift);
         }
-        Row sums = (Row)((SignedRow)(bits << lost) >> lost);
-        if (adds) {
-            memcpy(&more, addends + row * ROW_BYTES, sizeof more);
-            sums += more;
-        }
+        memcpy(&sums, addends + row * ROW_BYTES, sizeof sums);
+        sums += (Row)((SignedRow)(bits << lost) >> lost);
         memcpy(target + row * ROW_BYTES, &sums, sizeof sums);
     }
 }
+
+/// Registers wider than a row would bring nothing here but more code.
+#if defined(__x86_64__)
+#define DISPATCHED_ROWS __attribute__((target_clones("avx2", "default")))
+#else
+#define DISPATCHED_ROWS
+#endif
 
 #define EIGHT_WIDTHS(CASE, w) \
     CASE(w) CASE(w + 1) CASE(w + 2) CASE(w + 3) CASE(w + 4) CASE(w + 5) CASE(w + 6) CASE(w + 7)
@@ -107,8 +113,9 @@ INLINED size_t pack_block(const uint8_t *block, uint8_t *packed) {
 }
 
 INLINED void unpack_block(const uint8_t *words, unsigned width, uint8_t *target,
-                          const uint8_t *addends, bool adds) {
-#define CASE(w) case w: unpack_words(words, w, target, addends, adds); break;
+                          const uint8_t *addends) {
+    if (width == 0 && target != addends) memmove(target, addends, BLOCK_BYTES);
+#define CASE(w) case w: unpack_words(words, w, target, addends); break;
     switch (width) { ALL_WIDTHS(CASE) }
 #undef CASE
 }
@@ -141,40 +148,10 @@ INLINED void stream_block(const uint8_t *block, size_t byte_count, uint8_t *targ
     }
 }
 
-/// Whether it adds is known where this is inlined.
-///
-/// - Parameter repacked: where the sums are packed again, moved on by what they take; or NULL.
-INLINED AccordPackedCheck unpack(uint8_t *target, const uint8_t *addends, size_t count,
-                                 const uint8_t *packed, size_t byte_count, bool adds,
-                                 bool streams, uint8_t **repacked) {
-    AccordPackedCheck result = check(count, packed, byte_count);
-    if (result.fault != ACCORD_PACKED_FINE) return result;
-    uint8_t apart[BLOCK_BYTES];
-    for (size_t offset = 0; offset < 4 * count; offset += BLOCK_BYTES) {
-        unsigned width = *packed++;
-        const uint8_t *more = adds ? addends + offset : NULL;
-        size_t own_bytes = 4 * count - offset;
-        if (own_bytes > BLOCK_BYTES) own_bytes = BLOCK_BYTES;
-        bool is_whole = own_bytes == BLOCK_BYTES;
-        uint8_t *place = is_whole && !streams && !repacked ? target + offset : apart;
-        if (adds) prefetch_block(more);
-        if (adds && !is_whole) more = memcpy(apart, more, own_bytes);
-        if (width > 0) unpack_block(packed, width, place, more, adds);
-        else if (!adds) memset(place, 0, BLOCK_BYTES);
-        else if (place != more) memmove(place, more, BLOCK_BYTES);
-        packed += width * ROW_BYTES;
-        if (!is_whole) memset(apart + own_bytes, 0, BLOCK_BYTES - own_bytes);
-        if (repacked) *repacked += pack_block(apart, *repacked);
-        if (streams) stream_block(apart, own_bytes, target + offset);
-        else if (place == apart) memcpy(target + offset, apart, own_bytes);
-    }
-    if (streams) order_streamed_stores();
-    return result;
-}
-
-ACCORD_DISPATCHED
+DISPATCHED_ROWS
 size_t accord_pack_int32(const void *sums, size_t count, void *packed) {
-    uint8_t *target = packed, filled[BLOCK_BYTES] = {0};
+    uint8_t *target = packed;
+    _Alignas(LINE_BYTES) uint8_t filled[BLOCK_BYTES] = {0};
     for (size_t offset = 0; offset < 4 * count; offset += BLOCK_BYTES) {
         const uint8_t *block = (const uint8_t *)sums + offset;
         size_t own_bytes = 4 * count - offset;
@@ -185,19 +162,40 @@ size_t accord_pack_int32(const void *sums, size_t count, void *packed) {
     return (size_t)(target - (uint8_t *)packed);
 }
 
-ACCORD_DISPATCHED
-AccordPackedCheck accord_unpack_int32(void *target, size_t count, const void *packed,
-                                      size_t byte_count, bool streams) {
-    return unpack(target, NULL, count, packed, byte_count, false, streams, NULL);
-}
-
-ACCORD_DISPATCHED
+DISPATCHED_ROWS
 AccordPackedCheck accord_unpack_add_int32(void *target, const void *addends, size_t count,
                                           const void *packed, size_t byte_count, bool streams,
                                           void *repacked, size_t *repacked_bytes) {
-    uint8_t *end = repacked;
-    AccordPackedCheck result = unpack(
-        target, addends, count, packed, byte_count, true, streams, repacked ? &end : NULL);
-    if (repacked) *repacked_bytes = (size_t)(end - (uint8_t *)repacked);
+    static const uint8_t zeros[BLOCK_BYTES];
+    uint8_t *repacked_end = repacked;
+    AccordPackedCheck result = check(count, packed, byte_count);
+    if (result.fault != ACCORD_PACKED_FINE) count = 0;
+    // A block that cannot go from the words to its place at once.
+    _Alignas(LINE_BYTES) uint8_t staged[BLOCK_BYTES];
+    const uint8_t *words = packed;
+    for (size_t offset = 0; offset < 4 * count; offset += BLOCK_BYTES) {
+        unsigned width = *words++;
+        const uint8_t *present = addends ? (const uint8_t *)addends + offset : zeros;
+        size_t own_bytes = 4 * count - offset;
+        if (own_bytes > BLOCK_BYTES) own_bytes = BLOCK_BYTES;
+        bool is_staged = streams || repacked || own_bytes < BLOCK_BYTES;
+        uint8_t *place = is_staged ? staged : (uint8_t *)target + offset;
+        prefetch_block(present);
+        if (own_bytes < BLOCK_BYTES) present = memcpy(staged, present, own_bytes);
+        unpack_block(words, width, place, present);
+        words += width * ROW_BYTES;
+        if (!is_staged) continue;
+        memset(staged + own_bytes, 0, BLOCK_BYTES - own_bytes);
+        if (repacked) repacked_end += pack_block(staged, repacked_end);
+        if (streams) stream_block(staged, own_bytes, (uint8_t *)target + offset);
+        else memcpy((uint8_t *)target + offset, staged, own_bytes);
+    }
+    if (streams) order_streamed_stores();
+    if (repacked) *repacked_bytes = (size_t)(repacked_end - (uint8_t *)repacked);
     return result;
+}
+
+AccordPackedCheck accord_unpack_int32(void *target, size_t count, const void *packed,
+                                      size_t byte_count, bool streams) {
+    return accord_unpack_add_int32(target, NULL, count, packed, byte_count, streams, NULL, NULL);
 }

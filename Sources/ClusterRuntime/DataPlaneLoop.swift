@@ -145,15 +145,14 @@ package final class DataPlaneLoop {
         membership = nil
         deferred = []
         network.allow(plan.members)
-        var others = Array(plan.members.enumerated())
-        others.remove(at: rank)
-        let distantStart = others.partition { !$0.element.sharesMemory(with: plan.members[rank]) }
-        network.connect(others[distantStart...].map(\.element))
+        let own = plan.members[rank]
+        // Who shares no memory does not share it with itself, either.
+        let others = plan.members.enumerated().filter { $0.offset != rank }
+        network.connect(others.map(\.element).filter { !$0.sharesMemory(with: own) })
+        let neighbours = others.filter { $0.element.sharesMemory(with: own) }
         link?.configure(
             Dictionary(
-                uniqueKeysWithValues: others[..<distantStart].map {
-                    ($0.offset, $0.element.worker)
-                }))
+                uniqueKeysWithValues: neighbours.map { ($0.offset, $0.element.worker) }))
         waitsForSegments = (plan, rank)
         missesSegmentsSince = .now
         beginIfSegmentsAreThere()
@@ -242,10 +241,8 @@ package final class DataPlaneLoop {
     private func send(_ outgoing: [TreeExchange.Outgoing], _ key: ExchangeKey) {
         guard let membership else { return }
         for part in outgoing {
-            let frame = ExchangeFrame(
-                run: shared.run, key: key, part: part.part, payload: part.payload)
             network.send(
-                membership.isPacked(key) ? frame.packed(part.packed) : frame,
+                part.frame(run: shared.run, key: key, isPacked: membership.isPacked(key)),
                 to: part.targetRanks.map(membership.endpoint))
         }
     }

@@ -13,7 +13,7 @@ struct ChunkSums {
     private let chunks: ChunkPlan
     private let memory: any MachineMemory
     private let areLarge: Bool
-    /// What is gathered goes to another machine, out of the caches.
+    /// What is gathered goes to another machine, out of the caches if it is plain.
     private let isGatheredSent: Bool
 
     init(_ chunks: ChunkPlan, _ memory: any MachineMemory, isGatheredSent: Bool) {
@@ -73,8 +73,8 @@ struct ChunkSums {
     ///
     /// - Parameters:
     ///   - sums: the gathered ones, or the accumulator before anything is gathered.
-    ///   - isLast: what is gathered now is sent next.
-    /// - Returns: what is sent next, packed, if the payload was.
+    ///   - isLast: nothing more is added; the sums are sent next.
+    /// - Returns: those sums packed, if the payload was.
     func add(
         _ payload: SharedBytes, _ encoding: ExchangeFrame.Encoding, to sums: SharedBytes,
         _ chunk: Int, isLast: Bool
@@ -95,7 +95,8 @@ struct ChunkSums {
 
     /// The gathered sums become those of the payload, which other machines wait for or not.
     ///
-    /// - Returns: what they get, packed, if the payload was.
+    /// - Returns: what they get if the payload was packed: it as it came. Equal sums may be packed in
+    ///   other bytes, by somebody who is not of this program.
     func store(
         _ payload: SharedBytes, _ encoding: ExchangeFrame.Encoding, _ chunk: Int, isSent: Bool
     ) throws(MalformedBytes) -> SharedBytes? {

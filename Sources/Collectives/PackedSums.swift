@@ -14,7 +14,7 @@ import Primitives
 /// A spike widens its block and clips nothing. Bytes may come from anybody: readers check every
 /// width and the exact length before they write.
 ///
-/// Determinism: packed bytes follow from the sums. Isolation: any thread.
+/// Determinism: the packed bytes that it writes follow from the sums. Isolation: any thread.
 /// - Source: Lemire and Boytsov 2015, arXiv:1209.2137, section 4, for the columns.
 package enum PackedSums {
     package static let blockElements = Int(ACCORD_PACKED_BLOCK)

@@ -7,6 +7,9 @@ import Synchronization
 /// Isolation: any thread; the lock protects the sums of `range` and all that is known of them.
 final class TensorSums: Sendable {
     private struct State {
+        /// All elements are zero, whatever they are left over from: who has no lane need not touch
+        /// them.
+        var isZero = true
         /// Which execution of the lanes, see `LaneAccumulator`.
         var execution = 0
         var scale: UInt8 = 0
@@ -27,6 +30,7 @@ final class TensorSums: Sendable {
 
     var elementCount: Int { range.count }
 
+    /// - Parameter sums: zero at the start.
     init(rule: ExactSums, sums: IntVector, range: Range<Int>) {
         self.rule = rule
         self.sums = sums
@@ -34,7 +38,9 @@ final class TensorSums: Sendable {
     }
 
     func reset(for execution: Int, scale: UInt8) {
-        state.withLock { $0 = State(execution: execution, scale: scale) }
+        state.withLock { state in
+            state = State(isZero: state.isZero, execution: execution, scale: scale)
+        }
     }
 
     /// Adds some elements of a lane's gradient, unless they belong to another execution.
@@ -45,6 +51,7 @@ final class TensorSums: Sendable {
         state.withLock { state in
             guard state.execution == execution else { return }
             clear(upTo: elements.lowerBound, &state)
+            state.isZero = false
             let factor = rule.inverseQuantum(remembered: state.scale)
             let target = sums.pointer + range.lowerBound
             let known = elements.clamped(to: 0..<state.filledCount)
@@ -99,8 +106,11 @@ final class TensorSums: Sendable {
 
     private func clear(upTo count: Int, _ state: inout State) {
         guard count > state.filledCount else { return }
-        (sums.pointer + range.lowerBound + state.filledCount)
-            .update(repeating: 0, count: count - state.filledCount)
+        if !state.isZero {
+            (sums.pointer + range.lowerBound + state.filledCount)
+                .update(repeating: 0, count: count - state.filledCount)
+            state.isZero = state.filledCount == 0 && count == range.count
+        }
         state.filledCount = count
     }
 }

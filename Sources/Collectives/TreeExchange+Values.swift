@@ -25,6 +25,12 @@ extension TreeExchange {
         package let payload: SharedBytes
         /// The same sums packed, if that has been done on the way.
         package let packed: SharedBytes?
+
+        /// - Parameter isPacked: sums are, in this exchange.
+        package func frame(run: RunID, key: ExchangeKey, isPacked: Bool) -> ExchangeFrame {
+            let plain = ExchangeFrame(run: run, key: key, part: part, payload: payload)
+            return isPacked ? plain.packed(packed) : plain
+        }
     }
 
     package enum AcceptOutcome {

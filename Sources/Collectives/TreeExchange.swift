@@ -133,7 +133,7 @@ package final class TreeExchange {
         reports.insert(rank, report)
         return outgoing(
             (0..<schedule.worldSize).filter { schedule.machine(of: $0) != machine }, .reports, 0,
-            SharedBytes(encoded))
+            SharedBytes(encoded), packed: nil)
     }
 
     // MARK: - What neighbours bring
@@ -253,7 +253,7 @@ package final class TreeExchange {
         }
         accepted.insert(part)
         gatherings[part.chunk]?.missingChildCount -= 1
-        return .accepted(passOn(part.chunk, packed))
+        return .accepted(passOn(part.chunk, packed: packed))
     }
 
     /// What comes now can be added at once then, and need not wait in memory of its own.
@@ -279,7 +279,7 @@ package final class TreeExchange {
         let isSent = !schedule.children(of: machine, chunk: part.chunk).isEmpty
         let packed = try sums.store(payload, encoding, part.chunk, isSent: isSent)
         accepted.insert(part)
-        return .accepted(finish(part.chunk, packed))
+        return .accepted(finish(part.chunk, packed: packed))
     }
 
     private func fault(_ part: Part, _ source: Int) -> String? {
@@ -298,7 +298,7 @@ package final class TreeExchange {
             sums.gather(neighbours.map { sums.accumulator(of: $0, chunk) } + held, chunk)
             gatherings[chunk]?.isGathered = true
         }
-        return passOn(chunk)
+        return passOn(chunk, packed: nil)
     }
 
     private func sumSoFar(_ chunk: Int) -> SharedBytes {
@@ -307,31 +307,32 @@ package final class TreeExchange {
     }
 
     /// Sends the partial sum up, or the total down, once everything is in it.
-    private func passOn(_ chunk: Int, _ packed: SharedBytes? = nil) -> [Outgoing] {
+    private func passOn(_ chunk: Int, packed: SharedBytes?) -> [Outgoing] {
         guard let gathering = gatherings[chunk], gathering.hasLocalSum,
             gathering.missingChildCount == 0
         else { return [] }
         guard let parent = schedule.parent(of: machine, chunk: chunk) else {
-            return finish(chunk, packed)
+            return finish(chunk, packed: packed)
         }
         gatherings[chunk]?.isPartialSent = true
         return outgoing(
-            [schedule.gatherer(of: chunk, on: parent)], .partial, chunk, sumSoFar(chunk), packed)
+            [schedule.gatherer(of: chunk, on: parent)], .partial, chunk, sumSoFar(chunk),
+            packed: packed)
     }
 
     /// The total is in its place: tells the neighbours and the machines below.
-    private func finish(_ chunk: Int, _ packed: SharedBytes?) -> [Outgoing] {
+    private func finish(_ chunk: Int, packed: SharedBytes?) -> [Outgoing] {
         memory.mark(.reduced, chunk: chunk)
         unreducedCount -= 1
         let targets = schedule.children(of: machine, chunk: chunk).map {
             schedule.gatherer(of: chunk, on: $0)
         }
-        return outgoing(targets, .total, chunk, sums.gathered(chunk), packed)
+        return outgoing(targets, .total, chunk, sums.gathered(chunk), packed: packed)
     }
 
     private func outgoing(
         _ targets: [Int], _ phase: ExchangeFrame.Phase, _ chunk: Int, _ payload: SharedBytes,
-        _ packed: SharedBytes? = nil
+        packed: SharedBytes?
     ) -> [Outgoing] {
         guard !targets.isEmpty else { return [] }
         let part = Part(phase: phase, sourceRank: rank, chunk: chunk)

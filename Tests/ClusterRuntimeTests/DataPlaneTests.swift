@@ -30,7 +30,8 @@ import Testing
         let plan = world.plan(1, numbers, base: 0, lanes: world.workers.map(\.lanes))
         world.configure(plan)
 
-        for step in 1...UInt64(5) {
+        // Each of up to four ways between machines is tried twice.
+        for step in 1...UInt64(8) {
             let oracle = DataPlaneWorld.oracle(step: step)
             for number in numbers.reversed() {
                 world.reset(number, step: step)

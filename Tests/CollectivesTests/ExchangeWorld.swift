@@ -25,6 +25,12 @@ struct ExchangeWorld {
         let packed: SharedBytes?
     }
 
+    enum PackedOnTheWay {
+        case partial, ownTotal
+        /// Passed on as it came.
+        case total
+    }
+
     static let laneCount = 20
     static let key = AccumulationKey(step: Step(1), attempt: 1)
     static let scale: UInt8 = 133
@@ -34,11 +40,13 @@ struct ExchangeWorld {
     /// What neighbours see of the accumulators: nonsense where nothing was contributed yet.
     private let visible: [IntVector]
     private let chunks: ChunkPlan
+    private let schedule: ExchangeSchedule
     let exchanges: [TreeExchange]
     private var inFlight: [Frame] = []
     private(set) var duplicateCount = 0
     private(set) var frameCount = 0
-    private(set) var packedOnTheWayCount = 0
+    /// Sums that were packed, or came so, before they were sent.
+    private(set) var packedCounts: [PackedOnTheWay: Int] = [.partial: 0, .ownTotal: 0, .total: 0]
 
     init(_ shape: Shape) throws {
         self.shape = shape
@@ -58,6 +66,7 @@ struct ExchangeWorld {
         for vector in visible { vector.pointer.update(repeating: 1 << 20, count: vector.count) }
         self.visible = visible
         self.chunks = chunks
+        self.schedule = schedule
         exchanges = accumulators.indices.map { rank in
             let machine = machines[schedule.machine(of: rank)]
             return TreeExchange(
@@ -132,7 +141,9 @@ struct ExchangeWorld {
         }
         for frame in outgoing {
             guard let packed = frame.packed else { continue }
-            packedOnTheWayCount += 1
+            let machine = schedule.machine(of: frame.part.sourceRank)
+            let isRoot = schedule.parent(of: machine, chunk: frame.part.chunk) == nil
+            packedCounts[isRoot ? .ownTotal : frame.part.phase == .total ? .total : .partial]! += 1
             #expect(packed.copy() == PackedSums.pack(frame.payload).copy())
         }
     }

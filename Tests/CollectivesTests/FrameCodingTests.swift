@@ -47,6 +47,11 @@ import Testing
         #expect(sums == [0x0403_0201])
     }
 
+    @Test func whatIsPackedAlreadyIsNotPackedAgain() {
+        let given = SharedBytes([0])
+        #expect(frame().packed(given).payload.bytes.baseAddress == given.bytes.baseAddress)
+    }
+
     @Test func everyFlippedBitIsNoticed() {
         let header = frame().encodeHeader()
         for position in 0..<header.count + Self.payload.count {

@@ -107,6 +107,34 @@ import Testing
         }
     }
 
+    /// A spare worker brings zeros to every step; it need not write them again and again.
+    @Test func whoHasNoLaneWritesItsZerosOnce() throws {
+        var generator = SeededGenerator(seed: 31, purpose: .testing)
+        let accumulator = accumulator()
+        let places = accumulator.sums.pointer
+        func contributeNothing(to step: UInt64) {
+            accumulator.reset(for: Self.key(step), scales: Self.scales)
+            #expect(accumulator.contribution().maxima == [0, 0, 0])
+        }
+        places[0] = 7
+        contributeNothing(to: 1)
+        #expect(places[0] == 7, "memory that was never written is touched")
+        places[0] = 0
+        for step in 2...3 as ClosedRange<UInt64> {
+            let pieces = pieces(&generator)
+            try run(pieces, step: 2 * step, in: accumulator)
+            _ = accumulator.contribution()
+            #expect(Array(accumulator.sums.elements) == oracle(pieces, step: 2 * step).sums)
+
+            contributeNothing(to: 2 * step + 1)
+            #expect(accumulator.sums.elements.allSatisfy { $0 == 0 })
+            places[0] = 7
+            contributeNothing(to: 2 * step + 1)
+            #expect(places[0] == 7, "zeros are written again")
+            places[0] = 0
+        }
+    }
+
     @Test func piecesOfAnotherExecutionAreIgnored() throws {
         let accumulator = accumulator()
         accumulator.reset(for: Self.key(1), scales: Self.scales)

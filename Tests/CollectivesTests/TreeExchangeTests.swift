@@ -9,7 +9,8 @@ import Testing
     @Test(arguments: 1...16)
     func everyRankHoldsThePlainSumWhateverTheOrder(worldSize: Int) throws {
         var generator = SeededGenerator(seed: UInt64(worldSize), purpose: .testing)
-        var (duplicateCount, frameCount, packedOnTheWayCount) = (0, 0, 0)
+        var (duplicateCount, frameCount) = (0, 0)
+        var packedCounts: [ExchangeWorld.PackedOnTheWay: Int] = [:]
         for round in 0..<16 {
             let machineCount = 1 + generator.next(below: worldSize)
             var world = try ExchangeWorld(
@@ -23,7 +24,7 @@ import Testing
 
             duplicateCount += world.duplicateCount
             frameCount += world.frameCount
-            packedOnTheWayCount += world.packedOnTheWayCount
+            packedCounts.merge(world.packedCounts, uniquingKeysWith: +)
             for exchange in world.exchanges {
                 #expect(exchange.isComplete, "\(world.shape)")
                 let result = try exchange.result(laneCount: ExchangeWorld.laneCount)
@@ -33,9 +34,8 @@ import Testing
                 #expect(result.reports == (0..<20).map { [UInt8($0)] })
             }
         }
-        #expect(
-            worldSize == 1
-                || (duplicateCount > 0 && frameCount > 20 && packedOnTheWayCount > 0))
+        #expect(worldSize == 1 || (duplicateCount > 0 && frameCount > 20))
+        #expect(worldSize < 5 || packedCounts.values.allSatisfy { $0 > 0 }, "\(packedCounts)")
     }
 
     /// Rank 0 with another one on its machine and a third elsewhere; nothing has happened yet.

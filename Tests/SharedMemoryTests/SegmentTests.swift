@@ -61,6 +61,23 @@ import Testing
         }
     }
 
+    /// Pages are given whole, and no others.
+    @Test func pagesAreThereBeforeTheyAreTouched() throws {
+        let segment = try Segment(bytes: 12 * Self.page)
+        let mapping = try Mapping(writing: segment)
+        #expect(try residentPages(of: mapping, count: 12).isEmpty)
+
+        mapping.populate(3 * Self.page + 100..<7 * Self.page + 1)
+
+        #expect(try residentPages(of: mapping, count: 12) == Array(3...7))
+    }
+
+    private func residentPages(of mapping: Mapping, count: Int) throws -> [Int] {
+        var isResident = [UInt8](repeating: 0, count: count)
+        try #require(mincore(mapping.base, count * Self.page, &isResident) == 0)
+        return isResident.indices.filter { isResident[$0] & 1 == 1 }
+    }
+
     /// Its owner could make a reader touch what is not there.
     @Test func aDescriptorThatIsNoSealedSegmentIsRefusedAndClosed() throws {
         var pipes: [CInt] = [0, 0]

@@ -43,9 +43,10 @@ size_t accord_pack_int32(const void *sums, size_t count, void *packed);
 AccordPackedCheck accord_unpack_int32(void *target, size_t count, const void *packed,
                                       size_t byte_count, bool streams);
 
-/// The same, but target[i] = addends[i] + sum i, wrapping. The addends may be the target itself.
-/// What comes out is packed again in the same pass if `repacked` is not NULL, as
-/// accord_pack_int32 does it: block by block, before it leaves the nearest cache.
+/// The same, but target[i] = addends[i] + sum i, wrapping. The addends may be the target itself, or
+/// NULL for zeros. If `repacked` is not NULL, what comes out is packed again in the same pass, as
+/// accord_pack_int32 does it: block by block, before it leaves the nearest cache. It needs the same
+/// room and overlaps with nothing; `repacked_bytes` says how many there are, 0 after a fault.
 AccordPackedCheck accord_unpack_add_int32(void *target, const void *addends, size_t count,
                                           const void *packed, size_t byte_count, bool streams,
                                           void *repacked, size_t *repacked_bytes);

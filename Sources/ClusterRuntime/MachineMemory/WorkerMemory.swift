@@ -21,6 +21,8 @@ package final class WorkerMemory: Sendable {
         } catch {
             throw ExitFailure(.internalError, "there is no memory for the sums: \(error)")
         }
+        // While nobody waits for it: neighbours read it at the first exchange.
+        mapping.populate(layout.accumulatorOffset..<layout.resultOffset(0))
         accumulator = IntVector(
             (mapping.base + layout.accumulatorOffset).assumingMemoryBound(to: Int32.self),
             count: layout.elementCount, owner: mapping)

@@ -148,9 +148,8 @@ final class VirtualDataPlane {
     private func send(_ outgoing: [TreeExchange.Outgoing], _ key: ExchangeKey) {
         guard let membership else { return }
         for part in outgoing {
-            var frame = ExchangeFrame(
-                run: Self.run, key: key, part: part.part, payload: part.payload)
-            if membership.isPacked(key) { frame = frame.packed() }
+            let frame = part.frame(
+                run: Self.run, key: key, isPacked: membership.isPacked(key))
             let wire = Wire(header: frame.encodeHeader(), payload: frame.payload, frame: frame)
             for rank in part.targetRanks {
                 surroundings.send(wire, membership.plan.members[rank].dataEndpoint)
