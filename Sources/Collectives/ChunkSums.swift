@@ -95,8 +95,8 @@ struct ChunkSums {
 
     /// The gathered sums become those of the payload, which other machines wait for or not.
     ///
-    /// - Returns: what they get if the payload was packed: it as it came. Equal sums may be packed in
-    ///   other bytes, by somebody who is not of this program.
+    /// - Returns: what they get if the payload was packed: it as it came. Another program may have
+    ///   packed equal sums in other bytes.
     func store(
         _ payload: SharedBytes, _ encoding: ExchangeFrame.Encoding, _ chunk: Int, isSent: Bool
     ) throws(MalformedBytes) -> SharedBytes? {
