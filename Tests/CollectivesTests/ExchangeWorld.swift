@@ -27,8 +27,8 @@ struct ExchangeWorld {
 
     enum PackedOnTheWay {
         case partial, ownTotal
-        /// Passed on as it came.
-        case total
+        /// As it came.
+        case passedOnTotal
     }
 
     static let laneCount = 20
@@ -46,7 +46,9 @@ struct ExchangeWorld {
     private(set) var duplicateCount = 0
     private(set) var frameCount = 0
     /// Sums that were packed, or came so, before they were sent.
-    private(set) var packedCounts: [PackedOnTheWay: Int] = [.partial: 0, .ownTotal: 0, .total: 0]
+    private(set) var packedCounts: [PackedOnTheWay: Int] = [
+        .partial: 0, .ownTotal: 0, .passedOnTotal: 0,
+    ]
 
     init(_ shape: Shape) throws {
         self.shape = shape
@@ -143,7 +145,8 @@ struct ExchangeWorld {
             guard let packed = frame.packed else { continue }
             let machine = schedule.machine(of: frame.part.sourceRank)
             let isRoot = schedule.parent(of: machine, chunk: frame.part.chunk) == nil
-            packedCounts[isRoot ? .ownTotal : frame.part.phase == .total ? .total : .partial]! += 1
+            let isTotal = frame.part.phase == .total
+            packedCounts[isRoot ? .ownTotal : isTotal ? .passedOnTotal : .partial, default: 0] += 1
             #expect(packed.copy() == PackedSums.pack(frame.payload).copy())
         }
     }
