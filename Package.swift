@@ -49,9 +49,8 @@ let package = Package(
     targets: [
         // Floor 0: C libraries and C kernels.
         .systemLibrary(name: "CZeroMQ", providers: [.apt(["libzmq3-dev"])]),
-        .systemLibrary(
-            name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
         .systemLibrary(name: "CNettle", providers: [.apt(["nettle-dev"])]),
+        .target(name: "COpenBLAS", linkerSettings: [.linkedLibrary("dl")]),
         .target(name: "COneDNN", linkerSettings: [.linkedLibrary("dnnl")]),
         .target(
             name: "CFFmpeg",
@@ -59,6 +58,7 @@ let package = Package(
                 .linkedLibrary($0)
             }),
         .target(name: "CSharedMemory"),
+        .target(name: "CThreads"),
         .target(
             name: "CKernels",
             cSettings: [.unsafeFlags(["-O3", "-ffp-contract=off", "-fno-math-errno"])]),
@@ -69,7 +69,7 @@ let package = Package(
 
         // Floor 2
         floor("Tensors", ["Primitives", "CKernels", "COpenBLAS", "COneDNN"]),
-        floor("Messaging", ["Primitives", "CZeroMQ"]),
+        floor("Threads", ["Primitives", "CThreads"]),
         floor("SharedMemory", ["Primitives", "CSharedMemory"]),
         floor("Media", ["Primitives", "CFFmpeg"]),
         floor("ClusterProtocol", ["Primitives"]),
@@ -78,7 +78,8 @@ let package = Package(
         // Floor 3
         floor("Autograd", ["Primitives", "Tensors", "CKernels"]),
         floor("Optimizers", ["Primitives", "Tensors", "CKernels"]),
-        floor("Datasets", ["Primitives", "Hashing", "Media"]),
+        floor("Messaging", ["Primitives", "Threads", "CZeroMQ"]),
+        floor("Datasets", ["Primitives", "Hashing", "Threads", "Media"]),
         floor("Tokenization", ["Primitives"]),
         floor("Checkpoints", ["Primitives", "Hashing"]),
         floor("WeightFiles", ["Primitives", "Tensors"]),
@@ -112,8 +113,8 @@ let package = Package(
         floor(
             "ClusterRuntime",
             [
-                "Primitives", "Hashing", "Tensors", "Messaging", "Media", "ClusterProtocol",
-                "Collectives", "SharedMemory", "Datasets", "Tokenization",
+                "Primitives", "Hashing", "Tensors", "Threads", "Messaging", "Media",
+                "ClusterProtocol", "Collectives", "SharedMemory", "Datasets", "Tokenization",
                 "Checkpoints", "WeightFiles", "Objectives", "Training", "PretrainedTowers", grdb,
                 logging,
             ]),
@@ -149,7 +150,8 @@ let package = Package(
         tests(of: "Primitives"),
         tests(of: "Hashing"),
         tests(of: "Tensors", ["Primitives", "CKernels"]),
-        tests(of: "Messaging", ["Primitives"]),
+        tests(of: "Threads"),
+        tests(of: "Messaging", ["Primitives", "Threads"]),
         tests(of: "SharedMemory"),
         tests(of: "Media", ["Primitives"]),
         tests(of: "ClusterProtocol", ["Primitives"]),
@@ -184,8 +186,9 @@ let package = Package(
         tests(
             of: "ClusterRuntime",
             [
-                "Primitives", "Hashing", "Tensors", "Messaging", "ClusterProtocol", "Collectives",
-                "Datasets", "Optimizers", "Checkpoints", "Models", "Objectives", "Training",
+                "Primitives", "Hashing", "Tensors", "Threads", "Messaging", "ClusterProtocol",
+                "Collectives", "Datasets", "Optimizers", "Checkpoints", "Models", "Objectives",
+                "Training",
                 "PretrainedTowers", grdb, logging,
             ]),
         tests(of: "Simulation", ["Primitives", "Hashing", "ClusterProtocol"]),

@@ -26,7 +26,7 @@ struct LossCurvesCommand: ParsableCommand {
     var steps: Int?
 
     func run() throws {
-        configureSingleThreadedBLAS()
+        try prepareProducts(threadCount: 1)
         let setup = try RunSetup(RunConfiguration(contentsOf: config))
         let loader = try makeLoader(setup)
         defer { loader.shutDown() }

@@ -60,7 +60,7 @@ package struct WorkerCore: Sendable {
         /// Answer to `probe`.
         case sighted(WorkerID)
         /// Something of this process broke that cannot be repaired.
-        case failed(reason: String)
+        case failed(ExitFailure)
         /// The first one lets the worker finish what it can, a second one does not.
         case stopRequested(reason: String)
     }
@@ -224,9 +224,9 @@ package struct WorkerCore: Sendable {
             onClipUnreadable(clip, reason)
         case .sighted(let worker):
             send(.sighted(worker))
-        case .failed(let reason):
-            send(.leave(reason: reason))
-            end(.internalError, reason)
+        case .failed(let failure):
+            send(.leave(reason: failure.message))
+            end(failure.reason, failure.message)
         case .stopRequested(let reason):
             onStopRequested(reason)
         }

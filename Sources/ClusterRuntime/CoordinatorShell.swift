@@ -7,6 +7,7 @@ import Logging
 import Messaging
 import Primitives
 import Synchronization
+import Threads
 import Training
 
 /// Runs a `CoordinatorCore`: sockets, ledger, checkpoints, status file.

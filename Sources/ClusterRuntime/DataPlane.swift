@@ -4,6 +4,7 @@ import Collectives
 import Messaging
 import Primitives
 import SharedMemory
+import Threads
 
 /// The thread that talks to the other workers: exchanges sums, serves what others missed.
 ///

@@ -63,7 +63,7 @@ package final class DataPlaneLoop {
         // A small exchange inside the machine is over before the sockets have been asked.
         if membership?.isWithinMachine == true, advance() || spin() { return }
         let hasReceived = network.receive { accept($0) }
-        link?.exchangeSegments()
+        do { try link?.exchangeSegments() } catch { fail(error) }
         beginIfSegmentsAreThere()
         if !advance(), !hasReceived, !isStopped { wait() }
     }
@@ -150,12 +150,20 @@ package final class DataPlaneLoop {
         let others = plan.members.enumerated().filter { $0.offset != rank }
         network.connect(others.map(\.element).filter { !$0.sharesMemory(with: own) })
         let neighbours = others.filter { $0.element.sharesMemory(with: own) }
-        link?.configure(
-            Dictionary(
-                uniqueKeysWithValues: neighbours.map { ($0.offset, $0.element.worker) }))
+        do {
+            try link?.configure(
+                Dictionary(
+                    uniqueKeysWithValues: neighbours.map { ($0.offset, $0.element.worker) }))
+        } catch {
+            fail(error)
+        }
         waitsForSegments = (plan, rank)
         missesSegmentsSince = .now
         beginIfSegmentsAreThere()
+    }
+
+    private func fail(_ failure: SharedMemoryFailure) {
+        shared.events.post(.failed(failure.exitFailure(for: "the sums of neighbours")))
     }
 
     private func beginIfSegmentsAreThere() {
@@ -167,8 +175,7 @@ package final class DataPlaneLoop {
         do {
             membership = try Membership(plan, rank: rank, segments, resources)
         } catch {
-            shared.events.post(.failed(reason: "the sums of neighbours: \(error)"))
-            return
+            return fail(error)
         }
         let (commands, frames) = (deferred, early)
         (deferred, early) = ([], EarlyFrames())
@@ -200,7 +207,8 @@ package final class DataPlaneLoop {
             hasChanged = progress.hasChanged
             for (key, outgoing) in progress.outgoing { send(outgoing, key) }
         } catch {
-            shared.events.post(.failed(reason: "a worker of this machine: \(error)"))
+            let text = "a worker of this machine: \(error)"
+            shared.events.post(.failed(ExitFailure(.internalError, text)))
             self.membership = nil
             return false
         }

@@ -7,6 +7,7 @@ import Messaging
 import Primitives
 import Synchronization
 import Tensors
+import Threads
 import Training
 
 /// The threads that compute lanes, one lane at a time each.
@@ -157,8 +158,10 @@ final class LaneThreads: Sendable {
         let clip = clips.first.map { "\($0.path): \($0.reason)" } ?? ""
         events.post(
             .failed(
-                reason: "a run with memoryBank.candidates: gather cannot leave out a clip. Repair "
-                    + "it, or take it out of the annotations and begin again: \(clip)"))
+                ExitFailure(
+                    .dataInvalid,
+                    "a run with memoryBank.candidates: gather cannot leave out a clip. Repair it, "
+                        + "or take it out of the annotations and begin again: \(clip)")))
     }
 
     private func next() -> (Task, Set<Int>)? {

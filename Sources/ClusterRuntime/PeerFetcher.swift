@@ -3,6 +3,7 @@ import ClusterProtocol
 import Messaging
 import Primitives
 import Synchronization
+import Threads
 
 /// Fetches states and results from peers, one at a time and the next result ahead.
 ///

@@ -6,6 +6,7 @@ import Messaging
 import Primitives
 import Synchronization
 import Tensors
+import Threads
 import Training
 
 /// The thread on which the replica changes: applies steps, installs states, encodes snapshots.
@@ -87,7 +88,8 @@ final class ReplicaThread: Sendable {
             if !mustCopy { shared.copyForJoiners(step) }
             if computesHash { shared.events.post(.stateHashed(step, replica.stateHash().bytes)) }
         } catch {
-            shared.events.post(.failed(reason: "step \(step) cannot be applied: \(error)"))
+            let text = "step \(step) cannot be applied: \(error)"
+            shared.events.post(.failed(ExitFailure(.internalError, text)))
         }
     }
 

@@ -50,7 +50,7 @@ package enum WorkerProcess {
         var logger = Logger(label: "worker")
         logger.logLevel = .info
         try raiseOpenFileLimit()
-        configureSingleThreadedBLAS()
+        try prepareProducts(threadCount: options.threadCount)
         let keys = try options.keysPath.map { path throws(ExitFailure) in
             try KeyFolder(path).workerKeys()
         }

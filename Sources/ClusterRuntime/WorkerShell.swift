@@ -8,6 +8,7 @@ import Messaging
 import Primitives
 import Synchronization
 import Tensors
+import Threads
 import Training
 
 /// Everything that a worker builds once it knows the configuration.

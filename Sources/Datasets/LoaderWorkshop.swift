@@ -4,6 +4,7 @@ import Foundation
 import Media
 import Primitives
 import Synchronization
+import Threads
 
 /// The threads of a loader and the queue that they share.
 ///
@@ -11,9 +12,6 @@ import Synchronization
 /// itself is protected by the mutex. Completions and decoding run outside of it.
 final class LoaderWorkshop: Sendable {
     typealias Queue = LoadQueue<MicrobatchLoader.Completion>
-
-    /// libavcodec's decoders want more than a secondary thread's default.
-    private static let stackBytes = 4 << 20
 
     private let specification: FrameSpecification
     private let source: ClipSource
@@ -40,13 +38,10 @@ final class LoaderWorkshop: Sendable {
     func startThreads(_ count: Int) {
         for index in 0..<count {
             threads.enter()
-            let thread = Thread { [self] in
+            _ = NamedThread("loader-\(index)") { [self] in
                 while runOne() {}
                 threads.leave()
             }
-            thread.name = "loader-\(index)"
-            thread.stackSize = Self.stackBytes
-            thread.start()
         }
     }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import CZeroMQ
 import Primitives
+import Threads
 
 /// Tells libzmq whose handshakes may succeed.
 ///

@@ -29,6 +29,10 @@ package enum ExitReason: Int32, CaseIterable, Sendable {
     case diverged = 74
     /// A key is missing, damaged, or can be read by others.
     case keysInvalid = 76
+    /// The system gives this process no more memory.
+    case memoryLacking = 77
+    /// A library that is loaded on demand is not installed.
+    case libraryMissing = 78
     /// Interrupted by the user (SIGINT, SIGTERM, SIGHUP) after an orderly stop.
     case interrupted = 130
     /// A rule of our own was broken: please report it.
@@ -36,7 +40,7 @@ package enum ExitReason: Int32, CaseIterable, Sendable {
 }
 
 /// An error that ends the process with a documented code and one clear message.
-package struct ExitFailure: Error, Sendable, CustomStringConvertible {
+package struct ExitFailure: Error, Equatable, Sendable, CustomStringConvertible {
     package let reason: ExitReason
     /// Names the thing, the rule and the next step.
     package let message: String

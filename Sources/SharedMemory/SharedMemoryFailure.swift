@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
+import Primitives
 
 /// What the system refused.
 package struct SharedMemoryFailure: Error, Equatable, Sendable, CustomStringConvertible {
@@ -10,6 +11,17 @@ package struct SharedMemoryFailure: Error, Equatable, Sendable, CustomStringConv
     package init(operation: String, code: CInt = 0) {
         self.operation = operation
         self.code = code
+    }
+
+    package var isLackOfMemory: Bool { code == ENOMEM }
+
+    /// - Parameter purpose: what the memory is for.
+    package func exitFailure(for purpose: String) -> ExitFailure {
+        guard isLackOfMemory else { return ExitFailure(.internalError, "\(purpose): \(self)") }
+        return ExitFailure(
+            .memoryLacking,
+            "there is no memory for \(purpose): \(self). Raise the limit of this process "
+                + "(ulimit -v), or stop what else runs on this machine")
     }
 
     package var description: String {

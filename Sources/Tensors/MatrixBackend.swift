@@ -50,9 +50,6 @@ enum MatrixBackend: Sendable {
     }
 }
 
-/// Lanes run on one thread each, so OpenBLAS must not start its own. Call once, before any lane.
-package func configureSingleThreadedBLAS() { openblas_set_num_threads(1) }
-
 extension MatrixBackend.Product {
     fileprivate func runOneDNN() {
         var product = AccordProduct(
@@ -77,7 +74,7 @@ extension MatrixBackend.Product {
     }
 
     fileprivate func runOpenBLAS() {
-        cblas_sgemm(
+        OpenBLAS.library.sgemm(
             CblasRowMajor, left.flag, right.flag, blasint(target.rowCount),
             blasint(target.columnCount), blasint(left.columnCount), scale, left.matrix.data,
             blasint(max(1, left.matrix.leadingDimension)), right.matrix.data,

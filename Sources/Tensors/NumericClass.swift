@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import CKernels
 import COneDNN
-import COpenBLAS
 import Primitives
 
 /// What decides the bits of arithmetic on this machine: the library that multiplies matrices, its
@@ -11,10 +10,7 @@ package func numericClass() -> String {
     if MatrixBackend.own == .oneDNN {
         return String(cString: accord_onednn_description())
     }
-    let core = openblas_get_corename().map { String(cString: $0) } ?? "unknown"
-    let configuration = openblas_get_config().map { String(cString: $0) } ?? "unknown"
-    let version = configuration.split(separator: " ").prefix(2).joined(separator: " ")
-    return "\(version) \(core)"
+    return OpenBLAS.description
 }
 
 /// Whether the processor multiplies factors of this precision by itself; else they are converted.

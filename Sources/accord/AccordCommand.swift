@@ -41,8 +41,7 @@ struct AccordCommand: ParsableCommand {
         }
     }
 
-    /// Without the libraries' own clean-up, which waits for threads: for one that OpenBLAS could
-    /// not start under a limit of memory it does so for ever, and one of ours may be reading from
+    /// Without the libraries' own clean-up, beside threads that still run: one may be reading from
     /// a file server that is gone. What had to be written is written by now.
     private static func end(_ code: Int32) -> Never {
         fflush(nil)

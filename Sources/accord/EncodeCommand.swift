@@ -29,7 +29,7 @@ struct EncodeCommand: ParsableCommand {
     var out: String
 
     func run() throws {
-        configureSingleThreadedBLAS()
+        try prepareProducts(threadCount: 1)
         do {
             let tower = try PretrainedTower(contentsOf: model)
             let outputs = try TowerEncoder(tower).encode(try SafetensorsFile(inputs))

@@ -40,7 +40,7 @@ struct EvaluateCommand: ParsableCommand {
     var follow = false
 
     func run() throws {
-        configureSingleThreadedBLAS()
+        try prepareProducts(threadCount: 1)
         if all || follow { return try evaluateAll() }
         let report = try evaluate(try RestoredRun(runPath), clips: nil).report
         if json { return try printJSON(report) }

@@ -31,11 +31,11 @@ import Testing
         let (one, two) = workers()
         let (first, second) = (try link(one), try link(two))
 
-        first.configure([1: two])
+        try first.configure([1: two])
         #expect(first.segments == nil)
         #expect(first.missing == [1: two])
-        second.configure([0: one])
-        first.exchangeSegments()
+        try second.configure([0: one])
+        try first.exchangeSegments()
 
         #expect(second.segments?.keys.sorted() == [0])
         #expect(first.segments?.keys.sorted() == [1])
@@ -46,18 +46,18 @@ import Testing
     @Test func aSegmentThatComesBeforeThePlanIsKept() throws {
         let (one, two) = workers()
         let (first, second) = (try link(one), try link(two))
-        second.configure([0: one])
-        first.exchangeSegments()
+        try second.configure([0: one])
+        try first.exchangeSegments()
 
-        first.configure([:])
-        first.configure([1: two])
+        try first.configure([:])
+        try first.configure([1: two])
         #expect(first.missing.isEmpty, "it came after the plan before")
 
-        first.configure([:])
-        first.configure([1: two])
+        try first.configure([:])
+        try first.configure([1: two])
         #expect(first.missing == [1: two], "the plan between did without it")
-        second.configure([0: one])
-        first.exchangeSegments()
+        try second.configure([0: one])
+        try first.exchangeSegments()
         #expect(first.missing.isEmpty, "each generation hands segments over again")
     }
 
@@ -103,10 +103,10 @@ import Testing
     @Test func whoWaitsIsRungAndWhoDoesNotIsLeftAlone() throws {
         let (one, two) = workers()
         let (first, second) = (try link(one), try link(two))
-        first.configure([1: two])
-        second.configure([0: one])
-        first.exchangeSegments()
-        second.exchangeSegments()
+        try first.configure([1: two])
+        try second.configure([0: one])
+        try first.exchangeSegments()
+        try second.exchangeSegments()
 
         second.ringNeighbours()
         #expect(!isReadable(first))
@@ -114,7 +114,7 @@ import Testing
         second.ringNeighbours()
         #expect(isReadable(first))
         first.announceAwake()
-        first.exchangeSegments()
+        try first.exchangeSegments()
         second.ringNeighbours()
         #expect(!isReadable(first))
     }

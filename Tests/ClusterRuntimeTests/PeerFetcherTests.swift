@@ -5,6 +5,7 @@ import Messaging
 import Primitives
 import Synchronization
 import Testing
+import Threads
 
 @testable import ClusterRuntime
 

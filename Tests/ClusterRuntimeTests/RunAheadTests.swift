@@ -6,6 +6,7 @@ import Messaging
 import Primitives
 import Synchronization
 import Testing
+import Threads
 
 @testable import ClusterRuntime
 

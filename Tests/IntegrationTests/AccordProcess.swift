@@ -33,7 +33,7 @@ final class AccordProcess: Sendable {
         try Data().write(to: outputPath)
         try Data().write(to: errorPath)
         let process = Process()
-        process.executableURL = limit == nil ? Self.executable : URL(filePath: "/usr/bin/prlimit")
+        process.executableURL = limit == nil ? Self.executable : Self.limiter
         process.arguments = (limit.map { [$0, Self.executable.path] } ?? []) + arguments
         process.environment = environment.merging(strike?.variables ?? [:]) { $1 }
         process.standardInput = FileHandle.nullDevice
@@ -50,6 +50,8 @@ final class AccordProcess: Sendable {
     static let withoutBacktracer = ProcessInfo.processInfo.environment.merging(
         ["SWIFT_BACKTRACE": "enable=no"]
     ) { $1 }
+
+    private static let limiter = URL(filePath: "/usr/bin/prlimit")
 
     static var executable: URL {
         URL(filePath: CommandLine.arguments[0]).deletingLastPathComponent()
@@ -68,6 +70,26 @@ final class AccordProcess: Sendable {
             if Self.state(of: identifier)?.first == "T" { return }
         }
         throw StillRunning(arguments: arguments, seconds: 60, errors: errors)
+    }
+
+    /// The system gives it no more addresses than it has.
+    func squeeze() throws {
+        let command = Process()
+        command.executableURL = Self.limiter
+        command.arguments = ["--pid", "\(identifier)", "--as=1:"]
+        try command.run()
+        command.waitUntilExit()
+        guard command.terminationStatus == 0 else { throw EndedBefore(arguments: arguments) }
+    }
+
+    /// The most that it has had so far; nil if it has ended.
+    func addressBytesMax() -> Int? {
+        let lines = FileManager.default.contents(atPath: "/proc/\(identifier)/status").map {
+            String(decoding: $0, as: UTF8.self)
+        }?.split(separator: "\n")
+        let line = lines?.first { $0.hasPrefix("VmPeak:") }
+        return line?.split(whereSeparator: \.isWhitespace).dropFirst().first.flatMap { Int($0) }
+            .map { $0 << 10 }
     }
 
     /// What the system says of a process behind its name: the state, the parent and more. Nil if

@@ -43,12 +43,13 @@ final class Cluster {
 
     /// One that need not end with success.
     func startWorker(
-        _ options: [String], at endpoint: String? = nil, strike: StrikePoint? = nil
+        _ options: [String], at endpoint: String? = nil, strike: StrikePoint? = nil,
+        limit: String? = nil
     ) throws -> AccordProcess {
         let known = try endpoint ?? waitForEndpoint().replacing("0.0.0.0", with: "127.0.0.1")
         return try AccordProcess(
             ["worker", "--coordinator", known] + options, logsIn: workplace.directory,
-            strike: strike)
+            strike: strike, limit: limit)
     }
 
     func addWorkers(_ count: Int, threads: Int = 1) throws {
@@ -68,6 +69,20 @@ final class Cluster {
         try worker.freeze()
         strikes.append(step)
         return worker
+    }
+
+    /// The worker gets no more memory; it is no longer among those that must end with success.
+    func squeezeWorker(_ index: Int) throws -> AccordProcess {
+        let step = try status().step
+        let worker = workers.remove(at: index)
+        try worker.squeeze()
+        strikes.append(step)
+        return worker
+    }
+
+    func squeezeCoordinator() throws {
+        strikes.append(try status().step)
+        try coordinator.squeeze()
     }
 
     /// It is asked to end; it is no longer among those that must end with success.

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 import Messaging
+import Primitives
 import Synchronization
 import Testing
+import Threads
 
 /// A socket tells when libzmq will not connect it any more.
 @Suite struct GivenUpConnectionTests {

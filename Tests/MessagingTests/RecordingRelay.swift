@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 import Messaging
+import Primitives
 import Synchronization
 import Testing
+import Threads
 
 /// Stands between a peer and a port, passes on what both say, and keeps what the peer has said.
 final class RecordingRelay: Sendable {

@@ -2,6 +2,7 @@
 import Messaging
 import Primitives
 import Testing
+import Threads
 
 /// A peer on a thread of its own that answers requests by a rule until it goes.
 final class TransferPeer: Sendable {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-import Dispatch
 import Foundation
 import Messaging
-import Synchronization
+import Primitives
 import Testing
+import Threads
 
 /// `poll`, and the ways in which other threads end it.
 @Suite struct WaitingTests {
@@ -70,22 +70,5 @@ import Testing
             #expect(drained.filter { $0[0] == thread }.map { $0[1] } == Array(0..<500))
         }
         #expect(mailbox.drain().isEmpty)
-    }
-
-    @Test func joiningWaitsForTheEndOfTheThread() {
-        let (started, mayEnd) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
-        let steps = Mutex<[String]>([])
-        let thread = NamedThread("lane 3") {
-            started.signal()
-            mayEnd.wait()
-            steps.withLock { $0.append("body of \(Thread.current.name ?? "nobody")") }
-        }
-        started.wait()
-        steps.withLock { $0.append("before") }
-        mayEnd.signal()
-        thread.join()
-        steps.withLock { $0.append("after") }
-
-        #expect(steps.withLock { $0 } == ["before", "body of lane 3", "after"])
     }
 }

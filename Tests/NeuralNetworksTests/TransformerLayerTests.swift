@@ -98,7 +98,7 @@ struct TransformerLayerTests {
     @Test(arguments: [0, 1])
     func aLaneIsPureWhereverItLiesAndOnWhateverThreadItRuns(_ index: Int) throws {
         let fixture = try LayerFixture.load()[index]
-        configureSingleThreadedBLAS()
+        try prepareProducts(threadCount: 8)
         let reference = Self.bits(LayerRun(fixture))
         for leadingFloats in [1, 17, 100, 1000, 5000] {
             #expect(Self.bits(LayerRun(fixture, leadingFloats: leadingFloats)) == reference)

@@ -38,14 +38,15 @@ final class MachineLink {
     var descriptor: CInt { doorbell.descriptor }
 
     /// - Parameter neighbours: by rank, the other workers of this machine.
-    func configure(_ neighbours: [Int: WorkerID]) {
+    /// - Throws: as `exchangeSegments`.
+    func configure(_ neighbours: [Int: WorkerID]) throws(SharedMemoryFailure) {
         self.neighbours = neighbours
         let workers = Set(neighbours.values).union(recent)
         known = known.filter { workers.contains($0.key) }
         recent = []
         // Again to all: what was handed over may not have been taken, for want of descriptors.
         served = []
-        exchangeSegments()
+        try exchangeSegments()
     }
 
     /// All segments of the generation, by rank; nil while one is missing.
@@ -61,7 +62,8 @@ final class MachineLink {
     var hasUnserved: Bool { served.count < neighbours.count }
 
     /// Sends the own segment to those that lack it and takes what has come.
-    func exchangeSegments() {
+    /// - Throws: when there is no memory for it: this worker would keep all others waiting.
+    func exchangeSegments() throws(SharedMemoryFailure) {
         for neighbour in neighbours.values where !served.contains(neighbour) {
             let name = Self.doorbellName(of: neighbour)
             // One that is gone is left out of the next generation.
@@ -69,7 +71,7 @@ final class MachineLink {
                 served.insert(neighbour)
             }
         }
-        while let ring = doorbell.take() { accept(ring) }
+        while let ring = doorbell.take() { try accept(ring) }
     }
 
     private var greeting: [UInt8] {
@@ -79,20 +81,28 @@ final class MachineLink {
         return writer.bytes
     }
 
-    private func accept(_ ring: Doorbell.Ring) {
+    private func accept(_ ring: Doorbell.Ring) throws(SharedMemoryFailure) {
         guard let segment = ring.segment else { return }
         do {
-            var reader = ByteReader(ring.bytes)
-            guard try reader.read(UInt64.self, "run") == run.value else { return }
-            let sender = WorkerID(try reader.read(UInt64.self, "worker"))
-            try reader.expectEnd("greeting")
+            guard let sender = try sender(ring.bytes) else { return }
             // The first counts: a worker has one segment for life.
             guard known[sender] == nil else { return }
             known[sender] = try NeighbourMemory(segment, memory.layout)
             recent.insert(sender)
+        } catch let failure as SharedMemoryFailure where failure.isLackOfMemory {
+            throw failure
         } catch {
             logger.warning("a segment of another process cannot be used: \(error)")
         }
+    }
+
+    /// Nil if the greeting is of another run.
+    private func sender(_ greeting: [UInt8]) throws(MalformedBytes) -> WorkerID? {
+        var reader = ByteReader(greeting)
+        let isOwn = try reader.read(UInt64.self, "run") == run.value
+        let sender = WorkerID(try reader.read(UInt64.self, "worker"))
+        try reader.expectEnd("greeting")
+        return isOwn ? sender : nil
     }
 
     // MARK: - Waiting

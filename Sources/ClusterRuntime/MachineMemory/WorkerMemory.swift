@@ -19,7 +19,7 @@ package final class WorkerMemory: Sendable {
             segment = try Segment(bytes: layout.byteCount)
             mapping = try Mapping(writing: segment)
         } catch {
-            throw ExitFailure(.internalError, "there is no memory for the sums: \(error)")
+            throw error.exitFailure(for: "the sums")
         }
         // While nobody waits for it: neighbours read it at the first exchange.
         mapping.populate(layout.accumulatorOffset..<layout.resultOffset(0))

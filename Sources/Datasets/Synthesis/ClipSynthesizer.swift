@@ -3,6 +3,7 @@ import Foundation
 import Media
 import Primitives
 import Synchronization
+import Threads
 
 /// Makes a data set of real mp4 clips with annotations in the challenge's layout.
 ///
@@ -106,16 +107,14 @@ package struct ClipSynthesizer: Sendable {
     private func makeClips(_ progress: @escaping @Sendable (Int) -> Void) throws(ExitFailure) {
         let work = WorkState()
         let group = DispatchGroup()
-        for _ in 0..<max(1, configuration.threadCount) {
+        for index in 0..<max(1, configuration.threadCount) {
             group.enter()
-            let thread = Thread { [self] in
+            _ = NamedThread("synthesis-\(index)") { [self] in
                 while let index = work.take(below: configuration.clipCount) {
                     work.finish(Result { () throws(ExitFailure) in try makeClip(index) }, progress)
                 }
                 group.leave()
             }
-            thread.stackSize = 4 << 20
-            thread.start()
         }
         group.wait()
         if let failure = work.failure { throw failure }

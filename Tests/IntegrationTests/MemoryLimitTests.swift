@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import Primitives
+import Testing
+
+/// Processes that the system gives less memory than they ask for.
+@Suite(.serialized) struct MemoryLimitTests {
+    /// Between limits that are tried; less than the stacks of a worker's threads, so that one of
+    /// them strikes where a thread is made.
+    private static let stepBytes = 24 << 20
+    private static let limitCount = 24
+
+    /// From nearly enough downwards: at a lane's first microbatch, at the sums of neighbours, at a
+    /// thread, at the scratch memory of products.
+    @Test func aWorkerWithTooLittleMemoryEndsAndTheOthersGoOn() throws {
+        let cluster = try Cluster(Workplace.shared.get(), workerCount: 1)
+        try cluster.addWorkers(1)
+        try cluster.wait("the first step") { $0.step >= 1 }
+        let enough = try #require(cluster.workers[0].addressBytesMax())
+
+        let limited = try (1...Self.limitCount).map { number in
+            try cluster.startWorker(
+                ["--threads", "1", "--give-up-after", "5"],
+                limit: "--as=\(enough - number * Self.stepBytes)")
+        }
+        let outcomes = try limited.map { try $0.wait() }
+
+        let status = try cluster.finish()
+        #expect(status.stateHash == (try SameBitsTests.reference.get()))
+        #expect(try cluster.verification().exitCode == 0)
+        let told = outcomes.filter { $0.exitCode == ExitReason.memoryLacking.rawValue }
+        try #require(!told.isEmpty, "\(outcomes.map(\.exitCode))")
+        #expect(told.allSatisfy { $0.errors.contains("ulimit -v") })
+    }
+
+    /// A worker to which others come, whose sums it has to map, and the coordinator. A worker that
+    /// only waited for memory would keep all others waiting.
+    @Test(arguments: 1...3 as ClosedRange<UInt64>)
+    func noMoreMemoryInMidRun(seed: UInt64) throws {
+        let cluster = try Cluster(Workplace.shared.get(), workerCount: 2)
+        try cluster.addWorkers(2)
+
+        var squeezed: [AccordProcess] = []
+        try cluster.strikeAtRandom(seed) { squeezed = [try $0.squeezeWorker(1)] }
+        try cluster.addWorkers(2)
+        try cluster.strikeAtRandom(seed + 100) { try $0.squeezeCoordinator() }
+        if try cluster.coordinator.wait().exitCode != ExitReason.success.rawValue {
+            try cluster.restartCoordinator(workerCount: 1)
+        }
+
+        let status = try cluster.finish()
+        #expect(status.stateHash == (try SameBitsTests.reference.get()))
+        #expect(try cluster.verification().exitCode == 0)
+        #expect(cluster.strikes.count == 2)
+        #expect(!cluster.coordinator.errors.contains("waits for the memory of"))
+        for worker in squeezed {
+            let outcome = try worker.wait()
+            #expect(outcome.endedBySignal || outcome.exitCode == ExitReason.memoryLacking.rawValue)
+        }
+    }
+}
