@@ -97,7 +97,7 @@ let package = Package(
             [
                 "Primitives", "Hashing", "Tensors", "CKernels", "Collectives", "Autograd",
                 "Optimizers", "Datasets", "Tokenization", "NeuralNetworks", "Models", "Objectives",
-                .product(name: "Yams", package: "Yams"),
+                "Threads", .product(name: "Yams", package: "Yams"),
             ]),
         floor(
             "Evaluation",
@@ -153,7 +153,7 @@ let package = Package(
         tests(of: "Threads"),
         tests(of: "Messaging", ["Primitives", "Threads"]),
         tests(of: "SharedMemory"),
-        tests(of: "Media", ["Primitives"]),
+        tests(of: "Media", ["Primitives", "CFFmpeg"]),
         tests(of: "ClusterProtocol", ["Primitives"]),
         tests(of: "Collectives", ["Primitives", "CKernels"]),
         tests(of: "Autograd", ["Primitives", "CKernels", "Tensors", "WeightFiles"]),

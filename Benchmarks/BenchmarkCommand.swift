@@ -56,7 +56,7 @@ struct StepCommand: ParsableCommand {
     var steps: Int = 5
 
     func run() throws {
-        try prepareProducts(threadCount: 1)
+        try prepareProducts(threadCount: lanes)
         let work = PretrainingWork(
             .init(
                 size: size, precision: precision, laneCount: lanes, rowCount: rows,

@@ -2,6 +2,7 @@
 #include "CFFmpeg.h"
 
 #include <math.h>
+#include <sys/mman.h>
 
 const int accord_av_again = AVERROR(EAGAIN);
 const int accord_av_end = AVERROR_EOF;
@@ -14,6 +15,18 @@ const int accord_sws_exact_area =
 
 void accord_av_error_text(int code, char *buffer, size_t capacity) {
     av_strerror(code, buffer, capacity);
+}
+
+/// Of a good clip: its packets, and some twenty frames of the largest usual size.
+static const size_t clip_bytes = 256 << 20;
+
+bool accord_av_is_lack(int code) {
+    if (code == AVERROR(EMFILE) || code == AVERROR(ENFILE)) return true;
+    int protection = PROT_READ | PROT_WRITE;
+    void *trial = mmap(NULL, clip_bytes, protection, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (trial == MAP_FAILED) return true;
+    munmap(trial, clip_bytes);
+    return false;
 }
 
 int accord_av_rotation(const AVStream *stream) {

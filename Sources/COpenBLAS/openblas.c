@@ -9,10 +9,9 @@
 // environment says otherwise, and each of them asks for its memory without end: under a limit of
 // memory (ulimit -v) a program that is linked with it never gets to its first line.
 
-static int find(void *handle, const char *name, void *function) {
-    void *found = dlsym(handle, name);
+static bool find(void *handle, const char *name, void *function) {
     // As POSIX would have it: a function's address through a pointer to void.
-    *(void **)function = found;
+    void *found = *(void **)function = dlsym(handle, name);
     return found != NULL;
 }
 
@@ -20,7 +19,7 @@ const char *accord_openblas_load(const char *name, AccordOpenBLAS *library) {
     setenv("OPENBLAS_NUM_THREADS", "1", 1);
     void *handle = dlopen(name, RTLD_NOW | RTLD_LOCAL);
     if (handle == NULL) return dlerror();
-    int found = find(handle, "cblas_sgemm", &library->sgemm)
+    bool found = find(handle, "cblas_sgemm", &library->sgemm)
         && find(handle, "openblas_set_num_threads", &library->set_num_threads)
         && find(handle, "openblas_get_corename", &library->get_corename)
         && find(handle, "openblas_get_config", &library->get_config)

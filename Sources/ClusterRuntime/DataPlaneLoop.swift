@@ -155,7 +155,7 @@ package final class DataPlaneLoop {
                 Dictionary(
                     uniqueKeysWithValues: neighbours.map { ($0.offset, $0.element.worker) }))
         } catch {
-            fail(error)
+            return fail(error)
         }
         waitsForSegments = (plan, rank)
         missesSegmentsSince = .now

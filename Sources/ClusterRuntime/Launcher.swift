@@ -190,7 +190,9 @@ package final class Launcher {
         }
         if isStopping || isFinished || (!isCrash && child.terminationStatus == 0) { return }
         let reason = isCrash ? nil : ExitReason(rawValue: child.terminationStatus)
-        let mayRestart = isCrash || reason == .evicted || reason == .internalError
+        let mayRestart =
+            isCrash
+            || reason.map { [.evicted, .internalError, .memoryLacking].contains($0) } ?? false
         let count = restarts[role, default: 0]
         guard mayRestart, count < Self.restartsMax else {
             endAll()

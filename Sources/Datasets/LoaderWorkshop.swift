@@ -99,6 +99,8 @@ final class LoaderWorkshop: Sendable {
                 try source.decoder.decode(path: clip.path, specification)
             }
         } catch {
+            // To mask a good clip would change the result for all.
+            error.lack?.endProcess()
             return unreadable(clipIndex, "cannot \(error.operation) it: \(error.reason)")
         }
         guard frames.count == specification.byteCount else {

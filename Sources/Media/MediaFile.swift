@@ -9,16 +9,23 @@ struct MediaFile: Sendable {
     var location: String { "file:" + path }
 
     func failure(_ operation: String, _ reason: String) -> MediaFailure {
-        MediaFailure(path: path, operation: operation, reason: reason)
+        failure(operation, reason, code: 0)
     }
 
-    func outOfMemory(_ operation: String) -> MediaFailure { failure(operation, "out of memory") }
+    func outOfMemory(_ operation: String) -> MediaFailure {
+        failure(operation, "out of memory")
+    }
+
+    private func failure(_ operation: String, _ reason: String, code: CInt) -> MediaFailure {
+        MediaFailure(
+            path: path, operation: operation, reason: reason, isLack: accord_av_is_lack(code))
+    }
 
     /// - Throws: when the code that FFmpeg returned is an error.
     @discardableResult
     func check(_ code: CInt, _ operation: String) throws(MediaFailure) -> CInt {
         guard code < 0 else { return code }
-        throw failure(operation, Self.text(of: code))
+        throw failure(operation, Self.text(of: code), code: code)
     }
 
     private static func text(of code: CInt) -> String {

@@ -29,9 +29,9 @@ package enum ExitReason: Int32, CaseIterable, Sendable {
     case diverged = 74
     /// A key is missing, damaged, or can be read by others.
     case keysInvalid = 76
-    /// The system gives this process no more memory.
+    /// The system gives this process too little memory, or no thread.
     case memoryLacking = 77
-    /// A library that is loaded on demand is not installed.
+    /// A library that is loaded on demand cannot be loaded: usually it is not installed.
     case libraryMissing = 78
     /// Interrupted by the user (SIGINT, SIGTERM, SIGHUP) after an orderly stop.
     case interrupted = 130

@@ -42,6 +42,8 @@ enum MatrixBackend: Sendable {
             product.runOneDNN()
         } else if product.count > 1 {
             for index in 0..<product.count { multiply(product.matrix(index)) }
+        } else if product.left.columnCount == 0 {
+            product.runEmpty()
         } else if product.left.matrix.element == .bf16 || product.target.element == .bf16 {
             product.runWidened()
         } else {
@@ -63,6 +65,21 @@ extension MatrixBackend.Product {
             status == 0,
             "oneDNN refuses [\(left.rowCount), \(left.columnCount)] x [\(right.rowCount), "
                 + "\(right.columnCount)]: \(String(cString: accord_onednn_failure(status)))")
+    }
+
+    /// Without an inner dimension the product itself is zero.
+    fileprivate func runEmpty() {
+        let arena = Arena(chunkFloats: 1 << 10)
+        let wide = target.element == .f32 ? target : target.widened(in: arena)
+        for row in 0..<wide.rowCount {
+            let values = wide.data + row * wide.leadingDimension
+            for column in 0..<wide.columnCount {
+                let kept = keep == 0 ? 0 : keep * values[column]
+                values[column] = kept + (bias?[column] ?? 0)
+            }
+        }
+        if target.element == .bf16 { target.round(wide) }
+        withExtendedLifetime(arena) {}
     }
 
     /// One product of the stacks.

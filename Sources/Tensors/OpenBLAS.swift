@@ -11,17 +11,14 @@ import Primitives
 package func prepareProducts(threadCount: Int) throws(ExitFailure) {
     guard MatrixBackend.own == .openBLAS else { return }
     let library = try OpenBLAS.loaded.get()
-    var taken: [UnsafeMutableRawPointer?] = []
+    var taken: [UnsafeMutableRawPointer] = []
     defer { for scratch in taken { library.memory_free(scratch) } }
-    for thread in 0..<threadCount {
-        guard accord_openblas_has_room() else {
-            throw ExitFailure(
-                .memoryLacking,
-                "this process gets memory for products on \(thread) of \(threadCount) threads "
-                    + "only (\(accord_openblas_scratch_bytes >> 20) MiB of addresses each): raise "
-                    + "its limit (ulimit -v, ulimit -d), or use fewer --threads")
+    for _ in 0..<threadCount {
+        guard accord_openblas_has_room(), let scratch = library.memory_alloc(0) else {
+            throw OpenBLAS.lackOfMemory(
+                "products on \(taken.count) of \(threadCount) threads only; use fewer --threads")
         }
-        taken.append(library.memory_alloc(0))
+        taken.append(scratch)
     }
 }
 
@@ -38,17 +35,28 @@ enum OpenBLAS {
 
     /// - Parameter name: of the file, as the dynamic linker finds it.
     static func load(_ name: String) -> Result<AccordOpenBLAS, ExitFailure> {
+        // The library itself takes less than one product.
+        guard accord_openblas_has_room() else {
+            return .failure(lackOfMemory("no products; stop what else runs there"))
+        }
         var library = AccordOpenBLAS()
         if let failure = accord_openblas_load(name, &library) {
             return .failure(
                 ExitFailure(
                     .libraryMissing,
                     "OpenBLAS cannot be loaded: \(String(cString: failure)). Install it (Debian: "
-                        + "apt-get install libopenblas0)"))
+                        + "apt-get install libopenblas0-pthread)"))
         }
         // Each thread multiplies for itself.
         library.set_num_threads(1)
         return .success(library)
+    }
+
+    fileprivate static func lackOfMemory(_ result: String) -> ExitFailure {
+        ExitFailure(
+            .memoryLacking,
+            "this process has room for \(result), or raise its limit of memory (ulimit -v): each "
+                + "thread takes \(accord_openblas_scratch_bytes >> 20) MiB of addresses")
     }
 
     /// Its version, and the kernels that it has chosen for the processor.

@@ -62,12 +62,3 @@ package final class NamedThread: Sendable {
     /// Waits for its end; once.
     package func join() { finished.wait() }
 }
-
-extension ExitFailure {
-    /// Ends the process at once, from any thread, for want of what it cannot go on without.
-    fileprivate func endProcess() -> Never {
-        var text = "error: \(message)\n"
-        text.withUTF8 { _ = write(STDERR_FILENO, $0.baseAddress, $0.count) }
-        _exit(reason.rawValue)
-    }
-}

@@ -70,7 +70,7 @@ package struct GradientApplication: Sendable {
         }
     }
 
-    private func forEachPiece(_ body: @Sendable (Int, UnsafePointer<Float>) -> Void) {
+    private func forEachPiece(_ body: @escaping @Sendable (Int, UnsafePointer<Float>) -> Void) {
         ParallelPieces(threadCount: threadCount).forEach(
             pieces.blockCount, scratchCount: GradientNorm.blockElements
         ) { piece, gradient in

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-import Dispatch
 import Synchronization
 import Tensors
+import Threads
 
 /// Work on all elements of long vectors, cut into pieces that threads take in turn.
 ///
-/// Only for work whose result does not depend on how it is cut.
+/// Only for work whose result does not depend on how it is cut. Threads are started for it: that
+/// takes some ten microseconds each, and libdispatch's wait for ever if the system gives none.
 /// Isolation: blocks the calling thread until all pieces are done.
 struct ParallelPieces: Sendable {
     /// The caller and as many helpers as make up this number.
@@ -13,7 +14,7 @@ struct ParallelPieces: Sendable {
 
     /// What `body` makes of 0..<count, called from several threads, in order.
     func map<Result: Sendable>(
-        _ count: Int, _ body: @Sendable (Int) -> Result
+        _ count: Int, _ body: @escaping @Sendable (Int) -> Result
     ) -> [Result] {
         let results = Mutex<[Int: Result]>([:])
         forEach(count, scratchCount: 0) { index, _ in
@@ -27,15 +28,20 @@ struct ParallelPieces: Sendable {
     /// - Parameter body: gets 0..<count, each once, from several threads.
     func forEach(
         _ count: Int, scratchCount: Int,
-        _ body: @Sendable (Int, UnsafeMutablePointer<Float>) -> Void
+        _ body: @escaping @Sendable (Int, UnsafeMutablePointer<Float>) -> Void
     ) {
         let threads = max(1, min(threadCount, count))
-        DispatchQueue.concurrentPerform(iterations: threads) { thread in
+        let run: @Sendable (Int) -> Void = { thread in
             let scratch = FloatVector(count: scratchCount)
             for index in stride(from: thread, to: count, by: threads) {
                 body(index, scratch.pointer)
             }
             withExtendedLifetime(scratch) {}
         }
+        let others = (1..<threads).map { thread in
+            NamedThread("pieces-\(thread)") { run(thread) }
+        }
+        run(0)
+        for other in others { other.join() }
     }
 }

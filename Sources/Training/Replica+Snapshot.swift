@@ -56,7 +56,7 @@ extension Replica {
     /// SHA-256 of everything that step n + 1 depends on.
     package func stateHash() -> Digest {
         let sections = sections
-        let digests = ParallelPieces(threadCount: threadCount).map(sections.count) { index in
+        let digests = ParallelPieces(threadCount: threadCount).map(sections.count) { [self] index in
             withPayload(of: sections[index], Digest.init(of:))
         }
         return stateHash(digests)

@@ -116,6 +116,7 @@ struct EvaluateCommand: ParsableCommand {
                     frames: frames, frameCount: setup.frameSpecification.frameCount)
                 heldOut.rows.append(ClipRow(clipIndex: index, frames: decoded, tokens: tokens))
             } catch {
+                if let lack = error.lack { throw lack }
                 heldOut.unreadableCount += 1
             }
         }

@@ -46,6 +46,19 @@ import Testing
         let waiting = "opens the data set and has been reading a.mp4 for 2 s"
         #expect(after == [heartbeat(times, 9, waiting)])
     }
+
+    /// The others need not find out by its silence.
+    @Test func whoCannotGoOnSaysSoAndEndsWithItsReason() {
+        var core = Self.welcomed()
+        let failure = ExitFailure(.memoryLacking, "there is no memory for the sums")
+
+        let directives = core.handle(.failed(failure))
+
+        #expect(
+            directives == [
+                .send(.leave(reason: failure.message)), .end(failure.reason, failure.message),
+            ])
+    }
 }
 
 /// Whom a worker lets in that is no member.

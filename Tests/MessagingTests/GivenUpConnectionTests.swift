@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 import Messaging
-import Primitives
 import Synchronization
 import Testing
 import Threads

@@ -11,7 +11,7 @@ import Testing
         }
 
         #expect(failure?.reason == .libraryMissing)
-        for words in ["libnowhere.so.0", "apt-get install libopenblas0"] {
+        for words in ["libnowhere.so.0", "apt-get install libopenblas0-pthread"] {
             #expect(failure?.message.contains(words) == true)
         }
     }

@@ -107,9 +107,9 @@ package struct ClipSynthesizer: Sendable {
     private func makeClips(_ progress: @escaping @Sendable (Int) -> Void) throws(ExitFailure) {
         let work = WorkState()
         let group = DispatchGroup()
-        for index in 0..<max(1, configuration.threadCount) {
+        for thread in 0..<max(1, configuration.threadCount) {
             group.enter()
-            _ = NamedThread("synthesis-\(index)") { [self] in
+            _ = NamedThread("synthesis-\(thread)") { [self] in
                 while let index = work.take(below: configuration.clipCount) {
                     work.finish(Result { () throws(ExitFailure) in try makeClip(index) }, progress)
                 }
