@@ -17,15 +17,22 @@ void accord_av_error_text(int code, char *buffer, size_t capacity) {
     av_strerror(code, buffer, capacity);
 }
 
-/// Of a good clip: its packets, and some twenty frames of the largest usual size.
-static const size_t clip_bytes = 256 << 20;
+/// What is held already counts at that moment, so this has to exceed a single request, and what
+/// FFmpeg has given back before it told of the failure.
+static const size_t room_bytes = 256 << 20;
+
+/// An error of the system that decoders have no other use for.
+static bool is_of_file_system(int code) {
+    return code < 0 && code > -4096 && code != AVERROR(ENOMEM) && code != AVERROR(EINVAL);
+}
 
 bool accord_av_is_lack(int code) {
     if (code == AVERROR(EMFILE) || code == AVERROR(ENFILE)) return true;
+    if (is_of_file_system(code)) return false;
     int protection = PROT_READ | PROT_WRITE;
-    void *trial = mmap(NULL, clip_bytes, protection, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *trial = mmap(NULL, room_bytes, protection, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (trial == MAP_FAILED) return true;
-    munmap(trial, clip_bytes);
+    munmap(trial, room_bytes);
     return false;
 }
 

@@ -95,12 +95,9 @@ final class LoaderWorkshop: Sendable {
         let frames: [UInt8]
         do {
             frames = try cache.frames(of: clip.path, specification) {
-                () throws(MediaFailure) -> [UInt8] in
-                try source.decoder.decode(path: clip.path, specification)
+                () throws(MediaFailure) -> [UInt8] in try read(clip)
             }
         } catch {
-            // To mask a good clip would change the result for all.
-            error.lack?.endProcess()
             return unreadable(clipIndex, "cannot \(error.operation) it: \(error.reason)")
         }
         guard frames.count == specification.byteCount else {
@@ -111,6 +108,22 @@ final class LoaderWorkshop: Sendable {
         }
         let decoded = DecodedClip(frames: frames, frameCount: specification.frameCount)
         return .success(ClipRow(clipIndex: clipIndex, frames: decoded, tokens: encodeText(clip)))
+    }
+
+    /// To mask a good clip would change the result for all. So a process that lacks memory ends,
+    /// and what was lacking for a moment only is there at the second attempt.
+    private func read(_ clip: Clip) throws(MediaFailure) -> [UInt8] {
+        do {
+            return try source.decoder.decode(path: clip.path, specification)
+        } catch {
+            error.lack?.endProcess()
+        }
+        do {
+            return try source.decoder.decode(path: clip.path, specification)
+        } catch {
+            error.lack?.endProcess()
+            throw error
+        }
     }
 
     private func unreadable(

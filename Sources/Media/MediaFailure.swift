@@ -7,7 +7,7 @@ package struct MediaFailure: Error, Equatable, Sendable, CustomStringConvertible
     /// For example "open" or "decode".
     package let operation: String
     package let reason: String
-    /// The process lacks memory or descriptors; of the file that says nothing.
+    /// The process lacks memory or descriptors, so the file may be good.
     package let isLack: Bool
 
     package init(path: String, operation: String, reason: String, isLack: Bool = false) {

@@ -12,6 +12,11 @@ struct MediaFile: Sendable {
         failure(operation, reason, code: 0)
     }
 
+    /// Of a file that was read well, but is not one that we take.
+    func refusal(_ operation: String, _ reason: String) -> MediaFailure {
+        MediaFailure(path: path, operation: operation, reason: reason)
+    }
+
     func outOfMemory(_ operation: String) -> MediaFailure {
         failure(operation, "out of memory")
     }

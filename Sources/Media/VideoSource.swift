@@ -24,7 +24,7 @@ final class VideoSource {
             av_find_best_stream(format, AVMEDIA_TYPE_VIDEO, -1, -1, &decoder, 0),
             "find a video stream in")
         if stream.pointee.disposition & AV_DISPOSITION_ATTACHED_PIC != 0 {
-            throw file.failure("find a video stream in", "it has a cover picture only")
+            throw file.refusal("find a video stream in", "it has a cover picture only")
         }
     }
 
@@ -62,7 +62,7 @@ final class VideoSource {
             guard packets.append(packet) else { throw file.outOfMemory("read") }
             guard packets.byteCount <= Self.packetBytesMax else {
                 let limit = Self.packetBytesMax >> 20
-                throw file.failure(
+                throw file.refusal(
                     "read", "it holds more than \(limit) MiB of video; cut it into clips")
             }
         }

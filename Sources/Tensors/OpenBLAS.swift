@@ -16,7 +16,7 @@ package func prepareProducts(threadCount: Int) throws(ExitFailure) {
     for _ in 0..<threadCount {
         guard accord_openblas_has_room(), let scratch = library.memory_alloc(0) else {
             throw OpenBLAS.lackOfMemory(
-                "products on \(taken.count) of \(threadCount) threads only; use fewer --threads")
+                threads: "\(taken.count) of \(threadCount) threads")
         }
         taken.append(scratch)
     }
@@ -37,7 +37,7 @@ enum OpenBLAS {
     static func load(_ name: String) -> Result<AccordOpenBLAS, ExitFailure> {
         // The library itself takes less than one product.
         guard accord_openblas_has_room() else {
-            return .failure(lackOfMemory("no products; stop what else runs there"))
+            return .failure(lackOfMemory(threads: "no thread"))
         }
         var library = AccordOpenBLAS()
         if let failure = accord_openblas_load(name, &library) {
@@ -52,11 +52,13 @@ enum OpenBLAS {
         return .success(library)
     }
 
-    fileprivate static func lackOfMemory(_ result: String) -> ExitFailure {
+    /// - Parameter threads: for how many there is room.
+    fileprivate static func lackOfMemory(threads: String) -> ExitFailure {
         ExitFailure(
             .memoryLacking,
-            "this process has room for \(result), or raise its limit of memory (ulimit -v): each "
-                + "thread takes \(accord_openblas_scratch_bytes >> 20) MiB of addresses")
+            "there is memory for products on \(threads) only. Raise the limit of this process "
+                + "(ulimit -v, ulimit -d), or use fewer --threads: each takes "
+                + "\(accord_openblas_scratch_bytes >> 20) MiB of addresses")
     }
 
     /// Its version, and the kernels that it has chosen for the processor.

@@ -6,15 +6,23 @@ import Primitives
 import Synchronization
 import Testing
 
-/// Frames computed from the path; some clips are broken, and every call is counted.
+/// Frames computed from the path; some clips are broken, for one call or for all, and every call is
+/// counted.
 private final class ScriptedDecoding: FrameDecoding {
     let brokenPaths: Set<String>
     private let calls = Mutex<[String: Int]>([:])
     private let gate: DispatchSemaphore?
+    private let isBrokenOnce: Bool
+    private let lacksMemory: Bool
 
     /// - Parameter gate: each decode waits for one signal.
-    init(brokenPaths: Set<String> = [], gate: DispatchSemaphore? = nil) {
+    init(
+        brokenPaths: Set<String> = [], isBrokenOnce: Bool = false, lacksMemory: Bool = false,
+        gate: DispatchSemaphore? = nil
+    ) {
         self.brokenPaths = brokenPaths
+        self.isBrokenOnce = isBrokenOnce
+        self.lacksMemory = lacksMemory
         self.gate = gate
     }
 
@@ -24,9 +32,13 @@ private final class ScriptedDecoding: FrameDecoding {
         path: String, _ specification: FrameSpecification
     ) throws(MediaFailure) -> [UInt8] {
         gate?.wait()
-        calls.withLock { $0[path, default: 0] += 1 }
-        if brokenPaths.contains(path) {
-            throw MediaFailure(path: path, operation: "open", reason: "scripted damage")
+        let count = calls.withLock { calls in
+            calls[path, default: 0] += 1
+            return calls[path, default: 0]
+        }
+        if brokenPaths.contains(path), !isBrokenOnce || count == 1 {
+            throw MediaFailure(
+                path: path, operation: "open", reason: "scripted damage", isLack: lacksMemory)
         }
         return Self.frames(path, specification)
     }
@@ -135,7 +147,7 @@ private final class Witness: ReadingWitness {
         #expect((cacheBytesMax == 0 ? 42...48 : 21...27).contains(decodeCount))
     }
 
-    @Test func aBrokenClipIsReportedThenMaskedAndNothingIsDecodedTwice() throws {
+    @Test func aBrokenClipIsTriedAgainThenReportedThenMaskedAndNoOtherIsDecodedTwice() throws {
         let bench = try Bench()
         let indices = bench.order.clips(step: Step(1), lane: 1)
         let broken = indices[1]
@@ -159,8 +171,34 @@ private final class Witness: ReadingWitness {
                     bench.expected(step: Step(1), lane: 1, masked: [broken], specification)))
         #expect(
             decoder.callsPerPath == [
-                bench.clips[indices[0]].path: 1, bench.clips[broken].path: 1,
+                bench.clips[indices[0]].path: 1, bench.clips[broken].path: 2,
             ])
+    }
+
+    /// Memory that was lacking for a moment must not cost the others a good clip.
+    @Test func aClipThatCanBeReadAtTheSecondAttemptIsGood() throws {
+        let bench = try Bench()
+        let broken = bench.order.clips(step: Step(1), lane: 1)[1]
+        let decoder = ScriptedDecoding(
+            brokenPaths: [bench.clips[broken].path], isBrokenOnce: true)
+        let loader = try makeLoader(bench, decoder)
+
+        let outcome = loader.load(step: Step(1), lane: 1)
+        loader.shutDown()
+
+        let expected = bench.expected(step: Step(1), lane: 1, masked: [], specification)
+        #expect(outcome == .microbatch(expected))
+        #expect(decoder.callsPerPath[bench.clips[broken].path] == 2)
+    }
+
+    @Test func whoLacksMemoryForAClipEndsInsteadOfMaskingIt() async {
+        await #expect(processExitsWith: .exitCode(ExitReason.memoryLacking.rawValue)) {
+            let bench = try Bench()
+            let paths = Set(bench.clips.map(\.path))
+            let loader = try MicrobatchLoaderTests().makeLoader(
+                bench, ScriptedDecoding(brokenPaths: paths, lacksMemory: true))
+            _ = loader.load(step: Step(1), lane: 0)
+        }
     }
 
     @Test func aFileThatIsNoVideoIsReportedByTheRealDecoder() throws {

@@ -63,6 +63,7 @@ import Testing
         #expect(try cluster.verification().exitCode == 0)
         #expect(cluster.strikes.count == 2)
         #expect(status.maskedClips == 0)
+        #expect(!cluster.coordinator.errors.contains("waits for the memory of"))
         for worker in squeezed {
             let outcome = try worker.wait()
             #expect(

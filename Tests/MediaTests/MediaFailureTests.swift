@@ -28,7 +28,7 @@ import Testing
     }
 
     @Test(arguments: [-ENOENT, -EIO, accord_av_invalid_data, accord_av_end])
-    func whatIsWrongWithTheFileIs(_ code: CInt) throws {
+    func aFaultOfTheFileIsNoLack(_ code: CInt) throws {
         #expect(try Self.failure(code).lack == nil)
     }
 
