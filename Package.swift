@@ -188,8 +188,7 @@ let package = Package(
             [
                 "Primitives", "Hashing", "Tensors", "Threads", "Messaging", "ClusterProtocol",
                 "Collectives", "Datasets", "Optimizers", "Checkpoints", "Models", "Objectives",
-                "Training",
-                "PretrainedTowers", grdb, logging,
+                "Training", "PretrainedTowers", grdb, logging,
             ]),
         tests(of: "Simulation", ["Primitives", "Hashing", "ClusterProtocol"]),
         .testTarget(

@@ -143,6 +143,7 @@ package final class DataPlaneLoop {
 
     private func configure(_ plan: StepPlan, _ rank: Int) {
         membership = nil
+        waitsForSegments = nil
         deferred = []
         network.allow(plan.members)
         let own = plan.members[rank]

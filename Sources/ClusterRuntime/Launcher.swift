@@ -52,6 +52,10 @@ package final class Launcher {
     }
 
     private static let restartsMax = 5
+    /// Of processes that may do better when they are started again.
+    private static let passingReasons: Set<ExitReason> = [
+        .evicted, .internalError, .memoryLacking,
+    ]
 
     private let options: LaunchOptions
     private let directory: RunDirectory
@@ -190,9 +194,7 @@ package final class Launcher {
         }
         if isStopping || isFinished || (!isCrash && child.terminationStatus == 0) { return }
         let reason = isCrash ? nil : ExitReason(rawValue: child.terminationStatus)
-        let mayRestart =
-            isCrash
-            || reason.map { [.evicted, .internalError, .memoryLacking].contains($0) } ?? false
+        let mayRestart = isCrash || reason.map(Self.passingReasons.contains) ?? false
         let count = restarts[role, default: 0]
         guard mayRestart, count < Self.restartsMax else {
             endAll()

@@ -113,7 +113,7 @@ final class ReplicaThread: Sendable {
     private func catchUpInBackgroundIfPossible(
         _ kind: CatchUp, _ step: Step, _ goal: Step, _ isAwaited: Bool
     ) {
-        // Helpers would be started from there, and be as slow ever after.
+        // Helpers of several threads would be as slow; what that costs a joiner is not measured.
         guard !isAwaited, replica.threadCount == 1 else {
             return catchUp(kind, step, goal, isAwaited)
         }

@@ -15,8 +15,7 @@ package func prepareProducts(threadCount: Int) throws(ExitFailure) {
     defer { for scratch in taken { library.memory_free(scratch) } }
     for _ in 0..<threadCount {
         guard accord_openblas_has_room(), let scratch = library.memory_alloc(0) else {
-            throw OpenBLAS.lackOfMemory(
-                threads: "\(taken.count) of \(threadCount) threads")
+            throw OpenBLAS.lackOfMemory(threads: "\(taken.count) of \(threadCount)")
         }
         taken.append(scratch)
     }
@@ -37,7 +36,7 @@ enum OpenBLAS {
     static func load(_ name: String) -> Result<AccordOpenBLAS, ExitFailure> {
         // The library itself takes less than one product.
         guard accord_openblas_has_room() else {
-            return .failure(lackOfMemory(threads: "no thread"))
+            return .failure(lackOfMemory(threads: "0"))
         }
         var library = AccordOpenBLAS()
         if let failure = accord_openblas_load(name, &library) {
@@ -56,8 +55,8 @@ enum OpenBLAS {
     fileprivate static func lackOfMemory(threads: String) -> ExitFailure {
         ExitFailure(
             .memoryLacking,
-            "there is memory for products on \(threads) only. Raise the limit of this process "
-                + "(ulimit -v, ulimit -d), or use fewer --threads: each takes "
+            "there is memory for products on \(threads) threads only. Raise the limit of this "
+                + "process (ulimit -v, ulimit -d), or use fewer --threads: each takes "
                 + "\(accord_openblas_scratch_bytes >> 20) MiB of addresses")
     }
 

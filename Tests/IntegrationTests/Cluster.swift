@@ -62,20 +62,28 @@ final class Cluster {
         strikes.append(step)
     }
 
-    /// The worker stands still; it is no longer among those that must end with success.
+    /// The worker stands still.
     func freezeWorker(_ index: Int) throws -> AccordProcess {
-        let step = try status().step
-        let worker = workers.remove(at: index)
-        try worker.freeze()
-        strikes.append(step)
-        return worker
+        try strikeWorker(index) { try $0.freeze() }
     }
 
-    /// The worker gets no more memory; it is no longer among those that must end with success.
+    /// The worker gets no more memory.
     func squeezeWorker(_ index: Int) throws -> AccordProcess {
+        try strikeWorker(index) { try $0.squeeze() }
+    }
+
+    /// The worker is asked to end.
+    func retireWorker(_ index: Int) throws -> AccordProcess {
+        try strikeWorker(index) { $0.signal(SIGTERM) }
+    }
+
+    /// The worker is no longer among those that must end with success.
+    private func strikeWorker(
+        _ index: Int, _ strike: (AccordProcess) throws -> Void
+    ) throws -> AccordProcess {
         let step = try status().step
         let worker = workers.remove(at: index)
-        try worker.squeeze()
+        try strike(worker)
         strikes.append(step)
         return worker
     }
@@ -83,15 +91,6 @@ final class Cluster {
     func squeezeCoordinator() throws {
         strikes.append(try status().step)
         try coordinator.squeeze()
-    }
-
-    /// It is asked to end; it is no longer among those that must end with success.
-    func retireWorker(_ index: Int) throws -> AccordProcess {
-        let step = try status().step
-        let worker = workers.remove(at: index)
-        worker.signal(SIGTERM)
-        strikes.append(step)
-        return worker
     }
 
     /// Returns when all stand still.
