@@ -78,7 +78,7 @@ let package = Package(
         // Floor 3
         floor("Autograd", ["Primitives", "Tensors", "CKernels"]),
         floor("Optimizers", ["Primitives", "Tensors", "CKernels"]),
-        floor("Messaging", ["Primitives", "Threads", "CZeroMQ"]),
+        floor("Messaging", ["Primitives", "Threads", "CKernels", "CZeroMQ"]),
         floor("Datasets", ["Primitives", "Hashing", "Threads", "Media"]),
         floor("Tokenization", ["Primitives"]),
         floor("Checkpoints", ["Primitives", "Hashing"]),

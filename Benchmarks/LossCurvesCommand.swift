@@ -46,9 +46,9 @@ struct LossCurvesCommand: ParsableCommand {
     }
 
     private func makeLoader(_ setup: RunSetup) throws -> MicrobatchLoader {
-        let encoder = setup.textEncoder
+        let encoder = setup.model.textEncoder
         return MicrobatchLoader(
-            .init(specification: setup.frameSpecification),
+            .init(specification: setup.model.frameSpecification),
             source: ClipSource(clips: setup.collection.clips, order: setup.order),
             cache: try FrameCache(.memory, bytesMax: 2 << 30)
         ) { clip in encoder.encode(title: clip.title, ocr: clip.ocr, asr: clip.asr) }

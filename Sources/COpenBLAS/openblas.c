@@ -23,6 +23,7 @@ const char *accord_openblas_load(const char *name, AccordOpenBLAS *library) {
         && find(handle, "openblas_set_num_threads", &library->set_num_threads)
         && find(handle, "openblas_get_corename", &library->get_corename)
         && find(handle, "openblas_get_config", &library->get_config)
+        && find(handle, "openblas_get_parallel", &library->get_parallel)
         && find(handle, "blas_memory_alloc", &library->memory_alloc)
         && find(handle, "blas_memory_free", &library->memory_free);
     return found ? NULL : dlerror();

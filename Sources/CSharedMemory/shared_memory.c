@@ -92,7 +92,7 @@ int accord_doorbell_ring(
 }
 
 ssize_t accord_doorbell_take(
-    int doorbell, void *bytes, size_t capacity, int *descriptor, uid_t *user) {
+    int doorbell, void *bytes, size_t capacity, int *descriptor, bool *lost, uid_t *user) {
     struct iovec part = {.iov_base = bytes, .iov_len = capacity};
     union {
         struct cmsghdr header;
@@ -107,6 +107,7 @@ ssize_t accord_doorbell_take(
         .msg_controllen = sizeof control,
     };
     *descriptor = -1;
+    *lost = false;
     *user = (uid_t)-1;
     ssize_t count;
     do count = recvmsg(doorbell, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
@@ -129,5 +130,7 @@ ssize_t accord_doorbell_take(
             }
         }
     }
+    // There is always room for one, so one that has not come could not be opened.
+    *lost = *descriptor < 0 && (message.msg_flags & MSG_CTRUNC) != 0;
     return count;
 }

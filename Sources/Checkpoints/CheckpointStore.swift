@@ -60,7 +60,10 @@ package struct CheckpointStore: Sendable {
     ) throws(CheckpointFailure) {
         let state = StateFile(step: step, stateHash: stateHash, snapshot: snapshot)
         try createDirectories()
-        if try isPublished(state) { return }
+        if try isPublished(state) {
+            // Perhaps by one that ended before its name was durable.
+            return try storage.synchronizeDirectory(directory)
+        }
         let partial = "\(directory)/.\(Self.name(of: step)).\(writer).partial"
         do {
             try storage.removeDirectory(partial)
@@ -115,15 +118,18 @@ package struct CheckpointStore: Sendable {
         return names.compactMap { Self.step(ofName: $0) }.sorted()
     }
 
-    /// Removes all but the `count` newest checkpoints, and what unfinished or interrupted work of
-    /// any process left behind up to the newest one.
+    /// Removes all but the `count` newest checkpoints up to a step, and what unfinished or
+    /// interrupted work of any process left behind up to the newest of them.
     ///
     /// Nothing is removed unless one of those that stay can be believed.
+    /// - Parameter last: the newest that the ledger knows: a later one is no reason to remove it.
     /// - Returns: warnings, a sentence each.
     @discardableResult
-    package func retain(newest count: Int) throws(CheckpointFailure) -> [String] {
+    package func retain(
+        newest count: Int, through last: Step
+    ) throws(CheckpointFailure) -> [String] {
         precondition(count >= 1, "at least one checkpoint stays, not \(count)")
-        let steps = try publishedSteps()
+        let steps = try publishedSteps().filter { $0 <= last }
         guard let newestStep = steps.last else { return [] }
         var warnings: [String] = []
         for step in steps.suffix(count).reversed() {

@@ -61,7 +61,7 @@ package struct StateSource: Hashable, Sendable {
 
     init(from reader: inout ByteReader) throws(MalformedBytes) {
         step = try reader.readStep("step")
-        stateHash = try reader.readBlock("state hash")
+        stateHash = try reader.readStateHash()
         peers = try reader.readAddresses("peers")
     }
 }

@@ -37,4 +37,9 @@ package struct ClusterSnapshot: Codable, Equatable, Sendable {
     package var refusedMessageCount: UInt64 = 0
     /// One sentence each: who is waited for, and for what. Empty while training runs.
     package var waitingFor: [String]
+
+    /// The last words of `phase`: the run is complete, or was to be interrupted.
+    static let (finished, ended) = ("finished", "ended")
+    /// Whether this coordinator does nothing any more.
+    package var hasEnded: Bool { [Self.finished, Self.ended].contains(phase) }
 }

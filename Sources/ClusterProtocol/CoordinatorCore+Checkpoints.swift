@@ -4,22 +4,35 @@ import Primitives
 extension CoordinatorCore {
     mutating func onSnapshotReady(_ snapshot: PendingSnapshot) {
         noteKept(snapshot)
-        // One that is kept for a joiner alone does not become a checkpoint.
-        guard configuration.welcome.isSnapshotStep(snapshot.step) || snapshot.step == heldStep,
+        // One that is kept for a joiner alone does not become a checkpoint, unless one is overdue.
+        guard
+            configuration.welcome.isSnapshotStep(snapshot.step) || snapshot.step == heldStep
+                || isCheckpointOverdue,
             snapshot.step > checkpoint, !snapshots.contains(snapshot)
         else { return }
         snapshots.append(snapshot)
     }
 
-    /// Fetches one snapshot at a time, the newest first; the ledger must have its step.
+    /// Fetches one snapshot at a time, the newest first; the ledger must have its step. Those from
+    /// whom it could not be fetched come last.
     mutating func fetchSnapshotIfIdle() {
         snapshots.removeAll { $0.step <= checkpoint }
         guard fetching == nil else { return }
-        let ready = snapshots.filter { $0.step <= committed }
-        guard let next = ready.max(by: { $0.step < $1.step }) else { return }
+        let ready = snapshots.filter {
+            $0.step <= committed
+                && (members.count == 1 || !fetchFailures.isRecent(of: $0.worker, at: now))
+        }
+        let first = ready.map { fetchFailures.order(of: $0.worker) }.min()
+        let next = ready.filter { fetchFailures.order(of: $0.worker) == first }
+            .max { $0.step < $1.step }
+        guard let next else { return }
         snapshots.removeAll { $0 == next }
         guard let index = members.position(of: next.worker) else { return }
         fetching = next
+        guard votes.stateHashes[next.step] ?? next.stateHash == next.stateHash else {
+            return onSnapshotFetchFailed(
+                next.step, "\(members[index].member.name) keeps another than the ledger tells of")
+        }
         directives.append(
             .fetchSnapshot(
                 step: next.step, stateHash: next.stateHash,
@@ -29,6 +42,10 @@ extension CoordinatorCore {
     mutating func onCheckpointPublished(_ step: Step, _ stateHash: [UInt8]) {
         fetching = nil
         checkpointFailureCount = 0
+        if isCheckpointOverdue {
+            fetchFailures = FetchFailures()
+            withdrawHeldOffers()
+        }
         guard step > checkpoint else { return }
         checkpoint = step
         directives.append(.persist(.checkpoint(step: step, stateHash: stateHash)))
@@ -43,6 +60,53 @@ extension CoordinatorCore {
         snapshots.removeAll { older.contains($0) && $0.step != first }
         fetching = nil
         directives.append(.note("the state of step \(step) is not kept any more"))
+    }
+
+    /// The state that was to become one could not be fetched; any other will do.
+    private var isCheckpointOverdue: Bool { fetchFailures.count > 0 }
+
+    /// Of one worker: others have the same state, or a later one. Of many in a row: something
+    /// stands between them and this machine.
+    mutating func onSnapshotFetchFailed(_ step: Step, _ reason: String) {
+        let failed = fetching
+        fetching = nil
+        let text = "the state of step \(step) cannot be fetched: \(reason)"
+        directives.append(.note(text))
+        fetchFailures.add(text, of: failed?.worker, at: now)
+        guard fetchFailures.count < configuration.checkpointFailuresMax else {
+            directives.append(.persist(.event(text)))
+            let endpoints = members.prefix(Self.endpointsNamedMax).map(\.member.dataEndpoint)
+            stop(
+                .clusterUnreachable,
+                "\(text), \(fetchFailures.count) times in a row; let this machine connect to the "
+                    + "data ports of the workers (now \(endpoints.joined(separator: ", "))), for "
+                    + "example in their firewalls, then resume")
+            return
+        }
+        if let failed { letAnotherKeep(insteadOf: failed) }
+    }
+
+    private static let endpointsNamedMax = 3
+
+    /// Checkpoints are kept by rank 0, and in a hold by the first that has the newest state: the
+    /// one from which it could not be fetched becomes the last.
+    private mutating func letAnotherKeep(insteadOf failed: PendingSnapshot) {
+        guard phase == .running || phase == .preparing, members.count > 1,
+            let index = members.position(of: failed.worker),
+            index == 0 || failed.step == heldStep
+        else { return }
+        let state = members.remove(at: index)
+        members.append(state)
+        startGeneration("the state of \(state.member.name) cannot be fetched")
+    }
+
+    /// The next step of a checkpoint may be far away.
+    mutating func askForOverdueState(_ plan: StepPlan) {
+        guard isCheckpointOverdue, plan.base > checkpoint, members[0].offered == nil else {
+            return
+        }
+        members[0].offered = plan.base
+        send(acknowledgement(for: members[0]), to: members[0].worker)
     }
 
     /// The worker says again every second which snapshot it keeps, so a failure is tried again,

@@ -101,11 +101,12 @@ extension CoordinatorCore {
         remove(indices, because: "\(indices.count) left")
     }
 
-    /// What a member keeps for a hold that is over.
+    /// What a member keeps for a hold that is over. What it keeps for joiners it goes on keeping; a
+    /// keeper that has yet to come to that step would otherwise never keep it.
     mutating func withdrawHeldOffers() {
         for index in members.indices where members[index].offered != nil {
-            guard offering?.keepers.contains(members[index].worker) != true else { continue }
-            members[index].offered = nil
+            let isKeeper = offering?.keepers.contains(members[index].worker) == true
+            members[index].offered = isKeeper ? offering?.asked : nil
         }
     }
 

@@ -74,12 +74,15 @@ extension CoordinatorCore {
     }
 
     /// - Parameter evictions: indices of members, each with the reason.
-    mutating func evict(_ evictions: [(index: Int, reason: String)]) {
+    mutating func evict(
+        _ evictions: [(index: Int, reason: String)],
+        telling message: (String) -> CoordinatorMessage = { .evicted(reason: $0) }
+    ) {
         guard !evictions.isEmpty else { return }
         for (index, reason) in evictions {
             evictionCount += 1
             record("evicted \(members[index].member.name): \(reason)")
-            send(.evicted(reason: reason), to: members[index].worker)
+            send(message(reason), to: members[index].worker)
         }
         let names = evictions.count == 1 ? evictions[0].reason : "\(evictions.count) evicted"
         remove(evictions.map(\.index), because: names)

@@ -53,7 +53,8 @@ extension CoordinatorCore {
         case .enter:
             _ = candidates.remove(at: index)
             let reason =
-                "its data set differs from the coordinator's: other clips, texts or file sizes"
+                "its data set differs from the coordinator's: other clips, texts or file sizes, "
+                + "or another vocabulary; copy the same data set, or give --data"
             send(.rejected(reason: reason), to: worker)
         case .heartbeat(let heartbeat):
             candidates[index].activity = heartbeat.activity

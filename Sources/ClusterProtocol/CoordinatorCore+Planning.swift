@@ -30,14 +30,26 @@ extension CoordinatorCore {
         phase = .running
         directives.append(.persist(.plan(plan)))
         sendToMembers(.begin(plan))
+        askForOverdueState(plan)
+    }
+
+    /// What the members at the base tell of a second attempt, if any of them has begun one. Exact
+    /// sums leave all with the same scales. If some differ, somebody is wrong, and nobody knows
+    /// who: the first attempt, from which the scales follow, is made again.
+    private func secondAttemptScales(_ progress: [WorkerProgress], base: Step?) -> [UInt8]? {
+        let seconds = progress.filter { $0.hasState && $0.applied == base && $0.attempt == 2 }
+        guard let first = seconds.first?.attemptScales,
+            seconds.allSatisfy({ $0.attemptScales == first })
+        else { return nil }
+        return first
     }
 
     private func makePlan(_ progress: [WorkerProgress], base: Step?) -> StepPlan {
         let sources = Sources(progress, base: base)
         let catchUp = progress.map { self.catchUp($0, sources) }
         let atBase = progress.map { $0.hasState && $0.applied == base }
-        let second = zip(progress, atBase).first { $0.1 && $0.0.attempt == 2 }?.0
-        let attempt = second == nil ? 1 : 2
+        let scales = secondAttemptScales(progress, base: base)
+        let attempt = scales == nil ? 1 : 2
         let held = zip(progress, atBase).map { progress, isAtBase in
             isAtBase && progress.attempt == attempt ? progress.heldLanes : []
         }
@@ -52,7 +64,7 @@ extension CoordinatorCore {
         let start = base ?? checkpoint
         return StepPlan(
             generation: generation, members: members.map(\.member), base: start,
-            attempt: attempt, attemptScales: second?.attemptScales ?? [], catchUp: catchUp,
+            attempt: attempt, attemptScales: scales ?? [], catchUp: catchUp,
             inFlightLanes: LanePlan.assign(
                 laneCount: laneCount, held: held,
                 speeds: isQuick.contains(true) ? quick : speeds),

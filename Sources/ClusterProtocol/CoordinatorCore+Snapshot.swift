@@ -38,7 +38,9 @@ extension CoordinatorCore {
         case .preparing: "preparing"
         case .running: "running"
         case .stopping: "stopping"
-        case .finished: "finished"
+        case .finished:
+            committed.number < configuration.welcome.stepCount
+                ? ClusterSnapshot.ended : ClusterSnapshot.finished
         }
     }
 }

@@ -81,7 +81,7 @@ extension CoordinatorCore {
         let reason =
             "its state after step \(step) was not that of the others: bits have changed in its "
             + "memory or on its way"
-        evict(indices.map { ($0, reason) })
+        evict(indices.map { ($0, reason) }) { .stateIsWrong(reason: $0) }
     }
 
     mutating func onClipUnreadable(_ clip: MaskedClip, _ reason: String) {

@@ -39,12 +39,15 @@ extension CoordinatorCore {
 
     private var lastCheckpoint: [String] {
         guard committed == lastStep, checkpoint < committed else { return [] }
-        return ["the end of the run waits for the checkpoint of step \(committed)"]
+        return ["the end of the run waits for the checkpoint of step \(committed)\(trouble)"]
     }
+
+    /// What has kept the next checkpoint from being made.
+    private var trouble: String { fetchFailures.text.map { "; \($0)" } ?? "" }
 
     private var holdReason: String {
         if let heldStep, heldStep > checkpoint {
-            return "the checkpoint of step \(heldStep) is being made"
+            return "the checkpoint of step \(heldStep) is being made\(trouble)"
         }
         return isPaused ? "paused: `accord resume` goes on" : "the workers leave"
     }

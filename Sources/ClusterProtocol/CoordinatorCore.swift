@@ -44,7 +44,10 @@ package struct CoordinatorCore: Sendable {
         /// The connection over which that worker has spoken last has ended.
         case connectionBroke(WorkerID)
         case checkpointPublished(step: Step, stateHash: [UInt8])
+        /// The state has come, and could not be written.
         case checkpointFailed(step: Step, reason: String)
+        /// Nothing has come of the state that was to be fetched, or something else than was told.
+        case snapshotFetchFailed(step: Step, reason: String)
         /// Its worker has given it up for newer ones.
         case snapshotGone(step: Step)
         /// A second one ends the run without a checkpoint.
@@ -107,6 +110,8 @@ package struct CoordinatorCore: Sendable {
     var fetching: PendingSnapshot?
     /// Since the last checkpoint that was published.
     var checkpointFailureCount = 0
+    /// Since then, too.
+    var fetchFailures = FetchFailures()
     /// The exchange that everybody waits for, if there is one.
     var exchange: RunningExchange?
     var patience: ExchangePatience
@@ -161,6 +166,8 @@ package struct CoordinatorCore: Sendable {
             onCheckpointPublished(step, hash)
         case .checkpointFailed(let step, let reason):
             onCheckpointFailed(step, reason)
+        case .snapshotFetchFailed(let step, let reason):
+            onSnapshotFetchFailed(step, reason)
         case .snapshotGone(let step):
             onSnapshotGone(step)
         case .stopRequested(let reason):

@@ -49,6 +49,8 @@ package enum CoordinatorMessage: Equatable, Sendable {
     /// Ask that worker for a sign of life.
     case probe(WorkerID, PeerAddress)
     case evicted(reason: String)
+    /// Evicted, too, but not for its silence: its bits are not those of the others.
+    case stateIsWrong(reason: String)
     /// Answer to `retire`: nobody needs it any more.
     case released
     /// The run is over.
@@ -96,6 +98,9 @@ package enum CoordinatorMessage: Equatable, Sendable {
             address.write(to: &writer)
         case .released:
             writer.write(UInt8(11))
+        case .stateIsWrong(let reason):
+            writer.write(UInt8(12))
+            writer.write(reason)
         }
         return writer.bytes
     }
@@ -119,6 +124,7 @@ package enum CoordinatorMessage: Equatable, Sendable {
             let worker = WorkerID(try reader.read(UInt64.self, "worker"))
             self = .probe(worker, try PeerAddress(from: &reader))
         case 11: self = .released
+        case 12: self = .stateIsWrong(reason: try reader.readString("reason"))
         case let kind:
             throw MalformedBytes(field: "message kind", offset: 0, rule: "\(kind) is unknown")
         }

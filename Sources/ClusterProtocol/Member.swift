@@ -129,6 +129,11 @@ package struct WorkerProgress: Equatable, Sendable {
         guard (1...2).contains(attempt) else {
             throw MalformedBytes(field: "attempt", offset: 0, rule: "\(attempt) is not 1 or 2")
         }
+        guard attemptScales.isEmpty == (attempt == 1) else {
+            throw MalformedBytes(
+                field: "attempt scales", offset: 0,
+                rule: "\(attemptScales.count) of attempt \(attempt)")
+        }
     }
 }
 
@@ -169,7 +174,7 @@ package struct StepReport: Hashable, Codable, Sendable {
         step = try reader.readStep("step")
         skipped = try reader.readBool("skipped")
         attempts = Int(try reader.read(UInt8.self, "attempts"))
-        stateHash = try reader.readBlock("state hash")
+        stateHash = try reader.readOptionalStateHash()
         payload = try reader.readBlock("payload")
     }
 }

@@ -88,6 +88,10 @@ extension StepPlan {
         base = try reader.readStep("base step")
         attempt = Int(try reader.read(UInt8.self, "attempt"))
         attemptScales = try reader.readBlock("attempt scales")
+        guard (1...2).contains(attempt), attemptScales.isEmpty == (attempt == 1) else {
+            throw reader.failure(
+                "attempt scales", "\(attemptScales.count) of attempt \(attempt)")
+        }
         catchUp = try reader.readEach("catch up") {
             reader throws(MalformedBytes) in try Self.readCatchUp(&reader)
         }

@@ -48,6 +48,15 @@ extension WorkerCore {
             end(.evicted, "generation \(plan.generation) goes on without this worker")
             return
         }
+        // A member has told others than this model has, and no step could be computed with them.
+        guard plan.attempt == 1 || plan.attemptScales.count == tensorCount else {
+            let text =
+                "the plan of generation \(plan.generation) has \(plan.attemptScales.count) scales "
+                + "for \(tensorCount) tensors"
+            send(.leave(reason: text))
+            end(.evicted, text)
+            return
+        }
         self.plan = plan
         self.rank = rank
         failedCatchUp = nil

@@ -50,7 +50,15 @@ extension WorkerCore {
     /// A coordinator that was started again does not know of offers, so what the plan counts on
     /// stays whatever it says; it says it again.
     mutating func onOffered(_ step: Step?) {
-        guard step != offer.asked, !servesThePlan else { return }
+        // What it was asked for before it had that step, or while it came to it, is due now.
+        guard step != offer.asked else { return keepOfferIfDue() }
+        guard !servesThePlan else { return }
+        // After a hold, in which a later one was asked for: what is kept, with the results since,
+        // is what is asked for again.
+        if let step, let kept = offer.keptStep, step <= kept, phase == .stepping {
+            offer.asked = step
+            return
+        }
         if phase == .preparing, offer.keptStep != nil {
             // What `ready` has said stays true until the plan; another snapshot does no harm.
             guard let step, busy == .no, applied >= step else { return }

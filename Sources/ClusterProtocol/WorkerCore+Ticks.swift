@@ -82,30 +82,47 @@ extension WorkerCore {
         if let retirement { send(.retire(reason: retirement.reason)) }
     }
 
+    /// An absence is counted from the moment in which it begins to matter: a coordinator that comes
+    /// back soon after must find its workers.
     private mutating func giveUpIfTheCoordinatorIsNeededAndSilent() {
+        needsCoordinatorSinceTick = needsCoordinator ? needsCoordinatorSinceTick ?? now : nil
+        // Exchanges follow each other without a tick between them.
+        let exchangeTick = isExchanging ? exchangingSinceTick : nil
+        guard let neededTick = needsCoordinatorSinceTick ?? exchangeTick else { return }
         let limit = configuration.coordinatorSilenceTicksMax
-        guard isCoordinatorNeeded, now - lastHeardTick > limit else { return }
+        guard now - max(lastHeardTick, neededTick) > limit else { return }
+        endWithoutCoordinator()
+    }
+
+    private mutating func endWithoutCoordinator() {
         let endpoint = configuration.coordinatorEndpoint
-        if isComplete, unacknowledged.isEmpty, unhashed == nil {
-            end(.success, "all steps are done and the coordinator at \(endpoint) is gone")
+        let silence =
+            "no answer from the coordinator at \(endpoint) for "
+            + "\(configuration.coordinatorSilenceTicksMax / 10) seconds"
+        guard isComplete, unacknowledged.isEmpty, unhashed == nil else {
+            end(
+                .clusterUnreachable,
+                "\(silence); check the address, that the coordinator runs, and firewalls")
             return
         }
-        end(
-            .clusterUnreachable,
-            "no answer from the coordinator at \(endpoint) for \(limit / 10) seconds; "
-                + "check the address, that the coordinator runs, and firewalls")
+        guard checkpoint == applied else {
+            end(
+                .clusterUnreachable,
+                "all steps are done, but the checkpoint of step \(applied), the last, may be "
+                    + "missing: \(silence). Start the coordinator again, then this worker: what "
+                    + "is missing is computed again")
+            return
+        }
+        end(.success, "all steps are done and the coordinator at \(endpoint) is gone")
     }
 
     /// Steps go on without it, but nobody else admits workers, plans generations, masks clips,
     /// removes a peer for which the sums wait, or confirms the end.
-    private var isCoordinatorNeeded: Bool {
+    private var needsCoordinator: Bool {
         switch phase {
         case .joining, .entering, .following, .preparing: true
         case .settingUp, .ended: false
-        case .stepping:
-            isComplete || !unreadable.isEmpty || failedCatchUp != nil
-                || (isExchanging
-                    && now - exchangingSinceTick > configuration.coordinatorSilenceTicksMax)
+        case .stepping: isComplete || !unreadable.isEmpty || failedCatchUp != nil
         }
     }
 

@@ -26,6 +26,24 @@ package struct WorkerCore: Sendable {
         }
     }
 
+    /// What a worker brings along when its data set is open.
+    package struct Entry: Equatable, Sendable {
+        package var dataFingerprint: [UInt8]
+        package var dataEndpoint: String
+        package var machine: String?
+        /// Of the model: scales are one byte for each.
+        package var tensorCount: Int
+
+        package init(
+            dataFingerprint: [UInt8], dataEndpoint: String, machine: String?, tensorCount: Int
+        ) {
+            self.dataFingerprint = dataFingerprint
+            self.dataEndpoint = dataEndpoint
+            self.machine = machine
+            self.tensorCount = tensorCount
+        }
+    }
+
     /// What the complete all-reduce of a step says.
     package enum ExchangeOutcome: Equatable, Sendable {
         /// Commit or skip: the result is to be applied.
@@ -38,8 +56,7 @@ package struct WorkerCore: Sendable {
         case tick
         case received(CoordinatorMessage)
         /// Data set, model and lane threads stand; answer to `prepareEnvironment`.
-        case environmentReady(
-            dataFingerprint: [UInt8], dataEndpoint: String, machine: String?)
+        case environmentReady(Entry)
         case environmentFailed(ExitReason, String)
         case laneFinished(step: Step, attempt: Int, lane: Int)
         case exchangeFinished(Generation, step: Step, attempt: Int, ExchangeOutcome)
@@ -119,9 +136,13 @@ package struct WorkerCore: Sendable {
     var busy = Busy.no
     var now: UInt64 = 0
     var lastHeardTick: UInt64 = 0
+    /// Since when it cannot go on without the coordinator; nil = it can.
+    var needsCoordinatorSinceTick: UInt64?
     var welcome: Welcome?
     /// What the worker enters with, until it is a member.
     var entry: WorkerMessage?
+    /// Of the model; 0 before it stands.
+    var tensorCount = 0
     /// What it follows until then.
     var source: StateSource?
     /// A state of which the results since have been lost with those who kept them.
@@ -187,11 +208,8 @@ package struct WorkerCore: Sendable {
         case .received(let message):
             lastHeardTick = now
             onMessage(message)
-        case .environmentReady(let fingerprint, let endpoint, let machine):
-            entry = .enter(
-                dataFingerprint: fingerprint, dataEndpoint: endpoint, machine: machine)
-            phase = .entering
-            if let entry { send(entry) }
+        case .environmentReady(let entry):
+            onEnvironmentReady(entry)
         case .environmentFailed(let reason, let text):
             send(.leave(reason: text))
             end(reason, text)
@@ -242,7 +260,7 @@ package struct WorkerCore: Sendable {
     mutating func end(_ reason: ExitReason, _ text: String) {
         phase = .ended
         // Who was asked to go does not come back, whatever it hears of its membership.
-        let isLeaving = retirement != nil && reason == .evicted
+        let isLeaving = retirement != nil && (reason == .evicted || reason == .diverged)
         directives.append(.end(isLeaving ? .interrupted : reason, text))
     }
 
@@ -269,7 +287,9 @@ package struct WorkerCore: Sendable {
         case .probe(let worker, let address):
             onProbe(worker, address)
         case .evicted(let reason):
-            onEvicted(reason)
+            onEvicted(reason, ending: .evicted)
+        case .stateIsWrong(let reason):
+            onEvicted(reason, ending: .diverged)
         case .released:
             end(.interrupted, "left the run: \(retirement?.reason ?? "released")")
         case .stop(let reason):
@@ -297,10 +317,21 @@ package struct WorkerCore: Sendable {
         }
     }
 
-    private mutating func onEvicted(_ reason: String) {
+    private mutating func onEnvironmentReady(_ entry: Entry) {
+        let message = WorkerMessage.enter(
+            dataFingerprint: entry.dataFingerprint, dataEndpoint: entry.dataEndpoint,
+            machine: entry.machine)
+        self.entry = message
+        tensorCount = entry.tensorCount
+        phase = .entering
+        send(message)
+    }
+
+    /// - Parameter ending: `evicted`, or `diverged` for a state that is wrong.
+    private mutating func onEvicted(_ reason: String, ending: ExitReason) {
         switch phase {
         case .stepping, .preparing:
-            end(.evicted, "the coordinator has evicted this worker: \(reason)")
+            end(ending, "the coordinator has evicted this worker: \(reason)")
         case .settingUp, .entering, .following:
             // A restarted coordinator knows members only; what was set up stays good.
             if phase == .following { phase = .entering }

@@ -21,7 +21,7 @@ package enum WorkerMessage: Equatable, Sendable {
     case sighted(WorkerID)
 
     /// Raised with every change of the coding; another version is refused at join.
-    package static let protocolVersion: UInt16 = 11
+    package static let protocolVersion: UInt16 = 12
 
     package func encode() -> [UInt8] {
         var writer = ByteWriter()
@@ -93,7 +93,7 @@ package enum WorkerMessage: Equatable, Sendable {
             self = .clipUnreadable(clip, reason: try reader.readString("reason"))
         case 7:
             let step = try reader.readStep("step")
-            self = .snapshotReady(step: step, stateHash: try reader.readBlock("state hash"))
+            self = .snapshotReady(step: step, stateHash: try reader.readStateHash())
         case 8:
             self = .leave(reason: try reader.readString("reason"))
         case 9:

@@ -28,14 +28,25 @@ func reconcileCheckpoints(
         }
         if newest.step < log.checkpoint {
             try ledger.forgetCheckpoints(after: newest.step)
-        } else if newest.step > log.checkpoint,
-            log.stateHashes[newest.step] == newest.stateHash
-        {
+        } else if newest.step > log.checkpoint, log.mayHave(newest) {
             try ledger.append(.checkpoint(step: newest.step, stateHash: newest.stateHash))
+        } else if log.checkpoint > .initial, try store.checkpoint(of: log.checkpoint) == nil {
+            throw ExitFailure(
+                .checkpointCorrupt,
+                "the checkpoint of step \(log.checkpoint) is gone from \(store.directory)")
         }
     } catch let failure as ExitFailure {
         throw failure
     } catch {
         throw ExitFailure(.checkpointCorrupt, "\(error)")
+    }
+}
+
+extension CoordinatorLog {
+    /// Whether a checkpoint is one of this history. An interrupt makes one at any step, whose state
+    /// hash nobody else has told.
+    fileprivate func mayHave(_ checkpoint: LoadedCheckpoint) -> Bool {
+        checkpoint.step <= committed
+            && stateHashes[checkpoint.step] ?? checkpoint.stateHash == checkpoint.stateHash
     }
 }

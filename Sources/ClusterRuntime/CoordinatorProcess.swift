@@ -38,7 +38,7 @@ package struct CoordinatorOptions: Sendable {
 package enum CoordinatorProcess {
     package static func run(_ options: CoordinatorOptions) throws(ExitFailure) {
         defer { MessagingContext.waitUntilAllHaveEnded() }
-        try lead(options)
+        do { try lead(options) } catch { throw error.sayingHowToGoOn }
     }
 
     private static func lead(_ options: CoordinatorOptions) throws(ExitFailure) {
@@ -50,10 +50,10 @@ package enum CoordinatorProcess {
         }
         try NetworkExposure.check(listen: [options.listenEndpoint ?? defaultEndpoint], options)
         let configuration = try RunConfiguration(contentsOf: options.configurationPath)
-        let setup = try RunSetup(configuration)
+        let directory = RunDirectory(options.runPath)
+        let setup = try RunSetup(configuration, isNew: try directory.existingRun() == nil)
         let opening = RunOpening(
-            setup: setup, directory: RunDirectory(options.runPath),
-            initialPaths: options.initialPaths, logger: logger)
+            setup: setup, directory: directory, initialPaths: options.initialPaths, logger: logger)
         let opened = try opening.open()
         defer { close(opened.lock) }
         let (run, ledger) = (opened.run, opened.ledger)
@@ -76,6 +76,9 @@ package enum CoordinatorProcess {
             coreConfiguration(configuration, run, options, dataEndpoint)
         }
         let (reason, text) = try shell.run()
+        // Whoever asks a second time does not want to wait for what is left to do.
+        signals.cancel()
+        shell.finish()
         logger.info("\(text)")
         guard reason == .success else { throw ExitFailure(reason, text) }
     }
@@ -121,7 +124,7 @@ func raiseOpenFileLimit() throws(ExitFailure) {
     setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
     guard limit.rlim_max >= needed else {
         throw ExitFailure(
-            .usage,
+            .memoryLacking,
             "this process may have \(limit.rlim_max) open files and needs \(needed), and more for "
                 + "many workers; raise the limit (ulimit -n)")
     }

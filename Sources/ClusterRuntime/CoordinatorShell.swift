@@ -47,6 +47,13 @@ final class CoordinatorShell {
     private var served: (step: Step, snapshot: [UInt8])?
     private var outcome: (reason: ExitReason, text: String)?
     private var fetcher: NamedThread?
+    private var remover: NamedThread?
+    private let ending = Ending()
+
+    /// Fetches in flight are given up.
+    private final class Ending: Sendable {
+        let hasCome = Atomic(false)
+    }
     private let stepCount: UInt64
     private var routes: WorkerRoutes
     private var strangers = StrangerCount()
@@ -75,21 +82,27 @@ final class CoordinatorShell {
                 control: controlEndpoint, data: try data.bind("tcp://\(host):0"),
                 processIdentifier: getpid())
         } catch {
-            guard error.isAddressInUse else {
-                throw ExitFailure(
-                    .usage,
-                    "cannot \(error); --listen takes an IPv4 address of this machine, or "
-                        + "tcp://0.0.0.0:PORT for all of them")
-            }
-            throw ExitFailure(
-                .addressInUse,
-                "another process listens on \(error.endpoint); stop it or use another --listen")
+            throw Self.failure(error)
         }
         let settings = configuration(endpoint.data)
         stepCount = settings.welcome.stepCount
         let log = try parts.ledger.restore()
         core = CoordinatorCore(settings, restoring: log)
         routes = WorkerRoutes(members: log.members, now: start)
+    }
+
+    private static func failure(_ error: ZeroMQError) -> ExitFailure {
+        if error.isAddressInUse {
+            return ExitFailure(
+                .addressInUse,
+                "another process listens on \(error.endpoint); stop it or use another --listen")
+        }
+        let rule =
+            error.isForbidden
+            ? "ports below 1024 are for root: use another in --listen"
+            : "--listen takes an IPv4 address of this machine, or tcp://0.0.0.0:PORT for all of "
+                + "them"
+        return ExitFailure(.usage, "cannot \(error); \(rule)")
     }
 
     private static func bind(
@@ -139,8 +152,14 @@ final class CoordinatorShell {
             if tickCount % Self.ticksPerStatus == 1 { try writeStatus() }
         }
         try writeStatus()
-        fetcher?.join()
         return outcome ?? (.internalError, "the coordinator ended without a reason")
+    }
+
+    /// Waits for what is under way with checkpoints, once the run is over.
+    func finish() {
+        ending.hasCome.store(true, ordering: .relaxed)
+        fetcher?.join()
+        remover?.join()
     }
 
     /// Who stood still evicts nobody for it: workers have given up their connections, and make new
@@ -231,6 +250,7 @@ final class CoordinatorShell {
             case .persist(let record):
                 try parts.ledger.append(record)
                 if case .committed(let report) = record { measure(report) }
+                if case .checkpoint(let step, _) = record { removeCheckpoints(before: step) }
             case .send(let worker, let message):
                 send(message.encode(), to: [worker])
             case .broadcast(let workers, let message):
@@ -269,22 +289,44 @@ final class CoordinatorShell {
 
     private func fetch(_ step: Step, _ stateHash: [UInt8], from endpoint: String) {
         fetcher?.join()
-        let (context, mailbox, store) = (context, mailbox, parts.checkpoints)
-        let (keepCount, logger) = (parts.keepCount, parts.logger)
+        let (context, mailbox, store, ending) = (context, mailbox, parts.checkpoints, ending)
         let key = core.publicKey(at: endpoint).flatMap { PublicKey($0) }
         fetcher = NamedThread("checkpoint") {
             do {
                 let snapshot = try TransferClient(
                     context, TransferResource(.state, step),
                     from: [TransferSource(endpoint, key: key)]
-                ).fetch { false }
+                ).fetch { ending.hasCome.load(ordering: .relaxed) }
+                guard try SnapshotSections(decoding: snapshot).stateHash.bytes == stateHash else {
+                    throw MalformedBytes(
+                        field: "state", offset: 0, rule: "its hash is not what its worker has told")
+                }
                 try store.publish(snapshot, step: step, stateHash: stateHash)
-                for warning in try store.retain(newest: keepCount) { logger.warning("\(warning)") }
                 mailbox.post(.checkpointPublished(step: step, stateHash: stateHash))
             } catch let failure as TransferFailure where failure.cause == .missing {
                 mailbox.post(.snapshotGone(step: step))
+            } catch let failure as TransferFailure {
+                mailbox.post(.snapshotFetchFailed(step: step, reason: "\(failure)"))
+            } catch let failure as MalformedBytes {
+                mailbox.post(.snapshotFetchFailed(step: step, reason: "\(failure)"))
             } catch {
                 mailbox.post(.checkpointFailed(step: step, reason: "\(error)"))
+            }
+        }
+    }
+
+    /// Those that are too many, once the ledger knows the newest: whatever ends this process
+    /// before, the one that the ledger knows is there. What is large takes a while to remove.
+    private func removeCheckpoints(before newest: Step) {
+        remover?.join()
+        let (store, keepCount, logger) = (parts.checkpoints, parts.keepCount, parts.logger)
+        remover = NamedThread("old checkpoints") {
+            do {
+                for warning in try store.retain(newest: keepCount, through: newest) {
+                    logger.warning("\(warning)")
+                }
+            } catch {
+                logger.warning("old checkpoints are left in place: \(error)")
             }
         }
     }

@@ -69,7 +69,7 @@ struct InitialState {
         throw ExitFailure(
             .dataInvalid,
             "\(beside) is another vocabulary than that of the run, "
-                + "\(RunSetup.vocabularyPath(setup.configuration)): \(other.count) tokens there, "
+                + "\(ModelSetup.vocabularyPath(setup.configuration)): \(other.count) tokens there, "
                 + "\(own.count) here, the first difference in line "
                 + "\((place ?? min(own.count, other.count)) + 1). Train with that vocabulary, or "
                 + "start from other weights")

@@ -81,9 +81,10 @@ final class LaneThreads: Sendable {
         }
     }
 
-    func mask(_ clip: MaskedClip) {
+    /// - Parameter applied: the step whose state the core knows the replica to have.
+    func mask(_ clip: MaskedClip, applied: Step) {
         withState { state in
-            state.masked.insert(clip, applied: replica.appliedStep)
+            state.masked.insert(clip, applied: applied)
             let (again, still) = (
                 state.parked.filter { $0.key.step == clip.step },
                 state.parked.filter { $0.key.step != clip.step }
@@ -125,13 +126,14 @@ final class LaneThreads: Sendable {
             let start = ContinuousClock.now
             switch loader.load(step: task.key.step, lane: task.lane, masked: masked) {
             case .microbatch(let microbatch):
-                guard let gathered = gather(around: microbatch) else { return }
+                guard let gathered = gather(around: microbatch) else { continue }
                 compute(microbatch, gathered, task, arena)
                 note(ContinuousClock.now - start)
             case .unreadable(let clips):
                 if replica.configuration.gathersKeys { refuse(clips) } else { park(task, clips) }
             case .stopped:
-                return
+                // Perhaps only this step: the replica has it from a peer. `next` knows the end.
+                continue
             }
         }
     }

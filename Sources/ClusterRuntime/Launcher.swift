@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+import Checkpoints
 import ClusterProtocol
+import Datasets
 import Foundation
 import Logging
 import Messaging
@@ -105,18 +107,13 @@ package final class Launcher {
 
     private func run() throws(ExitFailure) {
         forbidBacktraces()
-        do {
-            try FileManager.default.createDirectory(
-                atPath: directory.logsPath, withIntermediateDirectories: true)
-            try directory.requireNoCoordinator()
-            // Of an earlier coordinator: its port may be another's by now.
-            if FileManager.default.fileExists(atPath: directory.endpointPath) {
-                try FileManager.default.removeItem(atPath: directory.endpointPath)
-            }
-        } catch let failure as ExitFailure {
-            throw failure
-        } catch {
-            throw ExitFailure(.storageFailed, "cannot prepare \(options.runPath): \(error)")
+        try raiseOpenFileLimit()
+        try FileWriting.makeFolder(directory.logsPath)
+        try directory.requireNoCoordinator()
+        if isComplete() { return report(RunStatus.complete) }
+        // Of an earlier coordinator: its port may be another's by now.
+        guard unlink(directory.endpointPath) == 0 || errno == ENOENT else {
+            throw FileWriting.failure(directory.endpointPath, errno)
         }
         let events = self.events
         let signals = SignalWatch { _ in events.post(.stop) }
@@ -127,6 +124,27 @@ package final class Launcher {
             try start(.worker(index))
         }
         try supervise()
+    }
+
+    /// Whether this very run has its last step and a checkpoint of it that can be read: a
+    /// coordinator would wait in vain for the workers of that time.
+    private func isComplete() -> Bool {
+        do {
+            guard try directory.isComplete(), let run = try directory.existingRun() else {
+                return false
+            }
+            let configuration = try RunConfiguration(contentsOf: options.configurationPath)
+            let files = try InitialState.files(options.initialPaths)
+            guard configuration == (try directory.configuration()),
+                options.initialPaths.isEmpty || run.origin?.isOf(files) == true,
+                try RunSetup(configuration).dataFingerprint == run.fingerprint
+            else { return false }
+            let newest = try CheckpointStore(directory: directory.checkpointsPath).newest()
+            return newest?.step == Step(UInt64(run.stepCount))
+        } catch {
+            // A coordinator finds the same, and says it.
+            return false
+        }
     }
 
     private func waitForEndpoint() throws(ExitFailure) {
@@ -240,7 +258,10 @@ package final class Launcher {
             child.terminationHandler = { events.post(.ended($0.processIdentifier)) }
             try child.run()
         } catch {
-            throw ExitFailure(.storageFailed, "cannot start the \(role.name): \(error)")
+            throw ExitFailure(
+                .storageFailed,
+                "cannot start the \(role.name) (log: \(logPath(role))): "
+                    + FileWriting.words(for: error))
         }
         children[role] = child
     }

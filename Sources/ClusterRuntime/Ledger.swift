@@ -14,9 +14,12 @@ package final class Ledger {
     private let database: DatabaseQueue
     private var lastHash: [UInt8]
 
-    /// - Parameter isReadOnly: for `accord status` and `accord verify`, beside a running
-    ///   coordinator.
-    package init(path: String, isReadOnly: Bool = false) throws(ExitFailure) {
+    /// - Parameters:
+    ///   - isReadOnly: for `accord status` and `accord verify`, beside a running coordinator.
+    ///   - isAlone: nobody writes, so that no other file is needed to read this one.
+    package init(
+        path: String, isReadOnly: Bool = false, isAlone: Bool = false
+    ) throws(ExitFailure) {
         do {
             var configuration = Configuration()
             configuration.readonly = isReadOnly
@@ -27,7 +30,9 @@ package final class Ledger {
                     try database.execute(sql: "PRAGMA synchronous = FULL")
                 }
             }
-            database = try DatabaseQueue(path: path, configuration: configuration)
+            database = try DatabaseQueue(
+                path: isAlone ? Self.immutableAddress(of: path) : path,
+                configuration: configuration)
             lastHash = []
             // A crash may have left a ledger without tables, and readers do not make them.
             guard !isReadOnly else { return }
@@ -80,12 +85,6 @@ package final class Ledger {
         let description =
             "the run was begun by an earlier version of Accord, whose state hashes are others; "
             + "end it with that version, or begin a new one"
-    }
-
-    private static func failure(
-        _ operation: String, _ path: String, _ error: any Error
-    ) -> ExitFailure {
-        ExitFailure(.storageFailed, "cannot \(operation) the ledger \(path): \(error)")
     }
 
     // MARK: - Writing
@@ -234,6 +233,23 @@ package final class Ledger {
                 clipCount: row["clipCount"], stepCount: row["stepCount"],
                 fingerprint: Array(row["fingerprint"] as Data),
                 origin: try (row["origin"] as String?).map { try value(RunOrigin.self, $0) })
+        }
+    }
+
+    /// Whether the last step and a checkpoint of it are there.
+    func isComplete() throws(ExitFailure) -> Bool {
+        guard try existingRun() != nil else { return false }
+        do {
+            return try database.read { database in
+                try Bool.fetchOne(
+                    database,
+                    sql: """
+                        SELECT stepCount = (SELECT MAX(number) FROM step)
+                            AND stepCount = (SELECT MAX(step) FROM checkpoint) FROM run
+                        """) ?? false
+            }
+        } catch {
+            throw Self.failure("read", database.path, error)
         }
     }
 

@@ -48,14 +48,15 @@ package struct LedgerVerifier {
         let directory = RunDirectory(path)
         try directory.requireExisting()
         let configuration = try directory.configuration()
-        let ledger = try Ledger(path: directory.ledgerPath, isReadOnly: true)
+        let ledger = try directory.readableLedger()
         do {
             guard let run = try ledger.existingRun() else { return VerificationReport() }
             var verifier = try LedgerVerifier(ledger, run, configuration)
             return try verifier.replay(directory)
+        } catch let failure as ExitFailure {
+            throw failure
         } catch {
-            throw ExitFailure(
-                .storageFailed, "cannot read the ledger \(directory.ledgerPath): \(error)")
+            throw Ledger.failure("read", directory.ledgerPath, error)
         }
     }
 

@@ -4,8 +4,15 @@ import Foundation
 import Messaging
 import Primitives
 
-/// The address of this machine on the way to another.
-enum LocalAddress {
+/// Addresses of this machine: the one on the way to another, and those where it may listen.
+package enum LocalAddress {
+    /// Whether it may be an address to listen on; whether it is one of this machine, the system
+    /// knows. The parser of libzmq takes any port and keeps its lowest 16 bits.
+    /// - Parameter endpoint: for example tcp://127.0.0.1:7077; port 0 is a free one.
+    package static func mayListen(on endpoint: String) -> Bool {
+        parse(endpoint, ports: 0...UInt16.max) != nil
+    }
+
     /// - Parameter endpoint: for example tcp://head:7077.
     /// - Returns: an IP address of this machine from which the endpoint's host is reached.
     static func reaching(_ endpoint: String) throws(ExitFailure) -> String {
@@ -39,14 +46,22 @@ enum LocalAddress {
     }
 
     private static func split(_ endpoint: String) throws(ExitFailure) -> (String, String) {
-        let rest = endpoint.dropFirst("tcp://".count)
-        let parts = rest.split(separator: ":", omittingEmptySubsequences: false)
-        guard endpoint.hasPrefix("tcp://"), parts.count == 2, !parts[0].isEmpty,
-            let port = UInt16(parts[1]), port > 0
-        else {
+        guard let parts = parse(endpoint, ports: 1...UInt16.max) else {
             throw ExitFailure(
                 .usage, "\(endpoint) is no endpoint; it looks like tcp://192.168.0.10:7077")
         }
+        return parts
+    }
+
+    /// Host and port; nil if it is no endpoint.
+    private static func parse(
+        _ endpoint: String, ports: ClosedRange<UInt16>
+    ) -> (String, String)? {
+        let rest = endpoint.dropFirst("tcp://".count)
+        let parts = rest.split(separator: ":", omittingEmptySubsequences: false)
+        guard endpoint.hasPrefix("tcp://"), parts.count == 2, !parts[0].isEmpty,
+            parts[1].first != "+", let port = UInt16(parts[1]), ports.contains(port)
+        else { return nil }
         return (String(parts[0]), String(parts[1]))
     }
 }

@@ -62,6 +62,8 @@ final class Membership {
             uniqueKeysWithValues: ExchangeSchedule.Shape.allCases.map { ($0, schedule($0)) })
         machineCount = Set(machines).count
         tuning = ExchangeTuning(machineCount: machineCount, base: plan.base)
+        // What this worker has completed beyond the base is exchanged again, in the same place.
+        shared.forgetReduced(after: plan.base)
         // The step before the last two: all members have applied the base, or hear it from a peer.
         own.release(
             own.layout.resultIndex(AccumulationKey(step: plan.base.next, attempt: 1)))

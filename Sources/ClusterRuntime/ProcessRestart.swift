@@ -6,10 +6,21 @@ import Primitives
 /// in place of this process. Nothing of the old life is left over, and whoever watches the process
 /// sees it go on.
 package enum ProcessRestart {
-    /// A worker that is evicted again and again without a step in between ends for good.
-    static let restartsMax = 5
+    /// A worker that is evicted again and again without a step in between ends for good; so does
+    /// one whose state was wrong so many times, however many steps it has taken part in meanwhile:
+    /// with bad memory it would come back for ever.
+    private static let restartsMax = 5
     /// The option that tells a life how many there were before it.
     package static let countOption = "rejoin-count"
+
+    /// Which restart the next life begins with; nil = there is none.
+    ///
+    /// - Parameter count: of restarts before this life, as it was told.
+    static func nextCount(after reason: ExitReason, hasTakenPart: Bool, count: Int) -> Int? {
+        guard reason == .evicted || reason == .diverged else { return nil }
+        let previous = hasTakenPart && reason == .evicted ? 0 : count
+        return previous < restartsMax ? previous + 1 : nil
+    }
 
     /// The arguments of the next life.
     static func arguments(after arguments: [String], count: Int) -> [String] {

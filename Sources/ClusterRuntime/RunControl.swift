@@ -29,7 +29,12 @@ package enum RunControl {
     ) throws(ExitFailure) -> LiveStatus {
         let directory = RunDirectory(path)
         try directory.requireExisting()
-        guard directory.hasCoordinator, let endpoint = directory.endpoint(),
+        let hasCoordinator = directory.hasCoordinator
+        if !hasCoordinator, try directory.isComplete() {
+            throw ExitFailure(
+                .clusterUnreachable, "\(RunStatus.complete): no coordinator of \(path) runs")
+        }
+        guard hasCoordinator, let endpoint = directory.endpoint(),
             kill(endpoint.processIdentifier, signal) == 0
         else {
             throw ExitFailure(

@@ -38,23 +38,44 @@ package struct RunDirectory: Sendable {
 
     /// The configuration with which the run was created.
     package func configuration() throws(ExitFailure) -> RunConfiguration {
-        try RunConfiguration(contentsOf: configurationPath)
+        guard FileManager.default.fileExists(atPath: configurationPath) else {
+            throw ExitFailure(
+                .runDirectoryRefused,
+                "\(path) is not a run directory (it has no config.yaml), or its run was "
+                    + "interrupted while it was created: then the same command creates it")
+        }
+        return try RunConfiguration(contentsOf: configurationPath)
     }
 
     /// What the ledger says of the run; nil while none was created here.
     package func existingRun() throws(ExitFailure) -> Ledger.Run? {
         guard FileManager.default.fileExists(atPath: ledgerPath) else { return nil }
-        return try Ledger(path: ledgerPath, isReadOnly: true).existingRun()
+        return try readableLedger().existingRun()
+    }
+
+    /// The ledger, beside a running coordinator or without one.
+    ///
+    /// SQLite reads by the help of files beside a ledger that is written ahead, and makes them
+    /// where they are not. Who may not write here reads the one file as it is, if nobody writes
+    /// and everything is in it.
+    func readableLedger() throws(ExitFailure) -> Ledger {
+        var ahead = stat()
+        let isWhole = stat("\(ledgerPath)-wal", &ahead) != 0 || ahead.st_size == 0
+        return try Ledger(
+            path: ledgerPath, isReadOnly: true,
+            isAlone: access(path, W_OK) != 0 && isWhole && !hasCoordinator)
+    }
+
+    /// Whether the last step was committed and its checkpoint is published: then nothing is left
+    /// to do.
+    func isComplete() throws(ExitFailure) -> Bool {
+        guard FileManager.default.fileExists(atPath: ledgerPath) else { return false }
+        return try readableLedger().isComplete()
     }
 
     /// Creates the folder, or checks that it belongs to this configuration.
     package func prepare(_ configuration: RunConfiguration) throws(ExitFailure) {
-        do {
-            try FileManager.default.createDirectory(
-                atPath: logsPath, withIntermediateDirectories: true)
-        } catch {
-            throw ExitFailure(.storageFailed, "cannot create \(logsPath): \(error)")
-        }
+        try FileWriting.makeFolder(logsPath)
         guard FileManager.default.fileExists(atPath: configurationPath) else { return }
         let differences = configuration.differences(from: try self.configuration())
         let isAppointed = try resizesBanks(configuration)
@@ -69,10 +90,10 @@ package struct RunDirectory: Sendable {
     /// Whether the banks get another size after a step that is still to come: the one difference
     /// that a resumed run may have.
     private func resizesBanks(_ configuration: RunConfiguration) throws(ExitFailure) -> Bool {
-        guard FileManager.default.fileExists(atPath: ledgerPath) else { return false }
+        guard try existingRun() != nil else { return false }
         let committed: Step
         do {
-            let newest = try Ledger(path: ledgerPath, isReadOnly: true).newest()
+            let newest = try readableLedger().newest()
             committed = newest.step?.report.step ?? .initial
         } catch {
             throw ExitFailure(.storageFailed, "cannot read the ledger \(ledgerPath): \(error)")
@@ -87,7 +108,8 @@ package struct RunDirectory: Sendable {
         if FileManager.default.fileExists(atPath: configurationPath) {
             guard try resizesBanks(configuration) else { return }
         }
-        try write(Array(configuration.resolvedYAML.utf8), to: configurationPath)
+        try FileWriting.replace(
+            configurationPath, with: Foundation.Data(configuration.resolvedYAML.utf8))
     }
 
     /// Holds the folder for one coordinator; the lock goes with the process.
@@ -95,10 +117,7 @@ package struct RunDirectory: Sendable {
     /// - Returns: the descriptor that keeps the lock.
     package func lock() throws(ExitFailure) -> CInt {
         let descriptor = open(lockPath, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
-        guard descriptor >= 0 else {
-            throw ExitFailure(
-                .storageFailed, "cannot write \(lockPath): \(String(cString: strerror(errno)))")
-        }
+        guard descriptor >= 0 else { throw FileWriting.failure(lockPath, errno) }
         guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
             close(descriptor)
             throw ExitFailure(
@@ -118,13 +137,23 @@ package struct RunDirectory: Sendable {
         }
     }
 
-    /// Whether a coordinator holds the folder now.
+    /// Without the lock, a status that was written so lately says that a coordinator runs. Longer
+    /// than a network file system keeps what it knows of a file.
+    private static let freshStatusSeconds = 10.0
+
+    /// Whether a coordinator holds the folder now. Where the lock cannot tell, because others may
+    /// not read it or the file system knows none, the age of the status does.
     package var hasCoordinator: Bool {
-        let descriptor = open(lockPath, O_RDWR | O_CLOEXEC)
-        guard descriptor >= 0 else { return false }
+        // To read is enough, and two who ask share the lock: neither takes the other for a
+        // coordinator.
+        let descriptor = open(lockPath, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { return errno != ENOENT && hasFreshStatus }
         defer { close(descriptor) }
-        return flock(descriptor, LOCK_EX | LOCK_NB) != 0
+        guard flock(descriptor, LOCK_SH | LOCK_NB) != 0 else { return false }
+        return errno == EWOULDBLOCK || hasFreshStatus
     }
+
+    private var hasFreshStatus: Bool { statusAge.map { $0 < Self.freshStatusSeconds } ?? false }
 
     /// - Throws: `.runDirectoryRefused` while a coordinator runs here.
     func requireNoCoordinator() throws(ExitFailure) { close(try lock()) }
@@ -140,11 +169,11 @@ package struct RunDirectory: Sendable {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .prettyPrinted]
         do {
-            try write(Array(try encoder.encode(value)), to: path)
+            try FileWriting.replace(path, with: try encoder.encode(value))
         } catch let failure as ExitFailure {
             throw failure
         } catch {
-            throw ExitFailure(.storageFailed, "cannot encode \(path): \(error)")
+            throw ExitFailure(.internalError, "\(path) cannot be encoded: \(error)")
         }
     }
 
@@ -155,14 +184,6 @@ package struct RunDirectory: Sendable {
         } catch {
             // Written by another version: as good as missing, and rewritten within a second.
             return nil
-        }
-    }
-
-    private func write(_ bytes: [UInt8], to path: String) throws(ExitFailure) {
-        do {
-            try Foundation.Data(bytes).write(to: URL(filePath: path), options: .atomic)
-        } catch {
-            throw ExitFailure(.storageFailed, "cannot write \(path): \(error)")
         }
     }
 }

@@ -10,54 +10,58 @@ import Training
 
 /// What both roles derive from the configuration: the clips, the text encoder, the order.
 package struct RunSetup: Sendable {
-    package let configuration: RunConfiguration
     package let collection: ClipCollection
-    package let vocabulary: Vocabulary
     package let order: SampleOrder
+    package let model: ModelSetup
     /// SHA-256 of what lanes compute from: the clips of the training split and the vocabulary.
     package let dataFingerprint: [UInt8]
 
+    package var configuration: RunConfiguration { model.configuration }
+    package var vocabulary: Vocabulary { model.vocabulary }
+    package var stepCount: Int { model.stepCount }
+    package var surroundings: Replica.Surroundings { model.surroundings }
+
     /// Opens the training split.
-    package init(_ configuration: RunConfiguration) throws(ExitFailure) {
-        self.configuration = configuration
-        collection = try ClipCollection(
-            directory: configuration.data.directory, split: configuration.data.trainingSplit)
-        vocabulary = try Vocabulary(
-            contentsOf: Self.vocabularyPath(configuration))
+    ///
+    /// - Parameter isNew: nobody has trained yet, perhaps for want of clips. Later, clips are
+    ///   missing that somebody has, and others in their place would only be in the way.
+    package init(_ configuration: RunConfiguration, isNew: Bool = false) throws(ExitFailure) {
+        collection = try Self.collection(configuration, isNew: isNew)
+        let vocabulary = try Vocabulary(contentsOf: ModelSetup.vocabularyPath(configuration))
         order = configuration.sampleOrder(clipCount: collection.clips.count)
+        model = ModelSetup(
+            configuration, vocabulary,
+            stepCount: configuration.stepCount(clipCount: order.clipCount))
         var hasher = Hasher256()
         hasher.update(collection.fingerprint)
         hasher.update(Array(vocabulary.tokens.joined(separator: "\n").utf8))
         dataFingerprint = hasher.finish().bytes
     }
 
-    package static func vocabularyPath(_ configuration: RunConfiguration) -> String {
-        let name = configuration.data.vocabulary
-        return name.hasPrefix("/") ? name : "\(configuration.data.directory)/\(name)"
-    }
-
-    package var stepCount: Int { configuration.stepCount(clipCount: order.clipCount) }
-
-    package var surroundings: Replica.Surroundings { .init(vocabulary, stepCount: stepCount) }
-
-    package var frameSpecification: FrameSpecification {
-        FrameSpecification(
-            frameCount: configuration.data.frameCount, frameSize: configuration.data.frameSize)
-    }
-
-    package var textEncoder: ClipTextEncoder {
-        ClipTextEncoder(
-            tokenizer: WordPieceTokenizer(vocabulary: vocabulary),
-            tokenCountMax: configuration.data.tokenCountMax)
+    private static func collection(
+        _ configuration: RunConfiguration, isNew: Bool
+    ) throws(ExitFailure) -> ClipCollection {
+        let directory = configuration.data.directory
+        do {
+            return try ClipCollection(
+                directory: directory, split: configuration.data.trainingSplit)
+        } catch {
+            let isThere = FileManager.default.fileExists(atPath: "\(directory)/annotations")
+            guard isNew, !isThere else { throw error }
+            throw ExitFailure(
+                error.reason,
+                "\(error.message) (`accord synthesize --clips N --out \(directory)` makes one to "
+                    + "try with)")
+        }
     }
 
     /// - Parameter threadCount: loader threads.
     func makeLoader(
         threadCount: Int, _ waits: WaitRegister
     ) throws(ExitFailure) -> MicrobatchLoader {
-        let encoder = textEncoder
+        let encoder = model.textEncoder
         return MicrobatchLoader(
-            .init(specification: frameSpecification, threadCount: threadCount),
+            .init(specification: model.frameSpecification, threadCount: threadCount),
             source: ClipSource(
                 clips: collection.clips, order: order,
                 witness: waits),

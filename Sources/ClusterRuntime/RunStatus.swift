@@ -28,17 +28,22 @@ package struct RunStatus: Codable, Equatable, Sendable {
     package var origin: RunOrigin?
     /// What the coordinator last told about the cluster; nil when it never ran.
     package var live: LiveStatus?
+    /// How old that is.
+    package var liveAgeSeconds: Double?
+    /// Whether a coordinator runs now. If not, `live` is history.
+    package var isRunning: Bool
 
     /// Reads the ledger and what the coordinator last wrote.
     package static func read(_ path: String) throws(ExitFailure) -> RunStatus {
         let directory = RunDirectory(path)
         try directory.requireExisting()
-        let ledger = try Ledger(path: directory.ledgerPath, isReadOnly: true)
+        let ledger = try directory.readableLedger()
         do {
             return try read(directory, ledger)
+        } catch let failure as ExitFailure {
+            throw failure
         } catch {
-            throw ExitFailure(
-                .storageFailed, "cannot read the ledger \(directory.ledgerPath): \(error)")
+            throw Ledger.failure("read", directory.ledgerPath, error)
         }
     }
 
@@ -48,6 +53,7 @@ package struct RunStatus: Codable, Equatable, Sendable {
         try directory.requireExisting()
         let live = directory.read(LiveStatus.self, from: directory.statusPath)
         guard directory.hasCoordinator else {
+            if try directory.isComplete() { return [complete] }
             let last = live.map { " (it was \($0.cluster.phase))" } ?? ""
             return [
                 "no coordinator runs here\(last): start it with the same command; workers that "
@@ -55,25 +61,55 @@ package struct RunStatus: Codable, Equatable, Sendable {
             ]
         }
         if let age = directory.statusAge, age > statusAgeMax {
+            // What is there is of the coordinator before.
+            if live?.cluster.hasEnded == true { return [opening] }
             return [
                 "the coordinator (process \(live?.processIdentifier ?? 0)) has not written its "
                     + "status for \(Int(age)) s: it is stopped, or its disk does not answer"
             ]
         }
-        return live?.cluster.waitingFor ?? ["the coordinator opens the data set"]
+        return live?.cluster.waitingFor ?? [opening]
     }
+
+    static let complete = "the run is complete"
+    private static let opening = "the coordinator opens the data set"
 
     /// In seconds; it is written twice in each.
     private static let statusAgeMax = 2.0
 
+    /// Whether nothing is left to do.
+    private var isComplete: Bool {
+        stepCount > 0 && step == stepCount && checkpointStep == stepCount
+    }
+
+    /// Whether a coordinator runs, and what it does or did last; nil when none ever ran.
+    package var coordinatorText: String? {
+        guard let live else { return nil }
+        let age = LiveStatus.duration(liveAgeSeconds ?? 0)
+        guard isRunning else {
+            if isComplete { return "none runs here; \(Self.complete)" }
+            return "none runs here; last seen \(live.cluster.phase), \(age) ago"
+        }
+        guard let liveAgeSeconds, liveAgeSeconds > Self.statusAgeMax else {
+            return "\(live.cluster.phase) (process \(live.processIdentifier))"
+        }
+        if live.cluster.hasEnded { return Self.opening }
+        return "\(live.cluster.phase) (process \(live.processIdentifier)), silent for \(age)"
+    }
+
     private static func read(_ directory: RunDirectory, _ ledger: Ledger) throws -> RunStatus {
+        // Also where a crash has left a ledger without its tables.
+        guard let run = try ledger.existingRun() else {
+            return RunStatus(
+                step: 0, stepCount: 0, generations: 0, maskedClips: 0, skippedSteps: 0,
+                secondAttempts: 0, checkpointStep: 0, isRunning: directory.hasCoordinator)
+        }
         let (last, hashed) = try ledger.newest()
         let counts = try ledger.counts()
-        let run = try ledger.existingRun()
         let summary = try last.map { try StepSummary(decoding: $0.report.payload) }
         return RunStatus(
             step: last?.report.step.number ?? 0,
-            stepCount: UInt64(run?.stepCount ?? 0),
+            stepCount: UInt64(run.stepCount),
             stateHash: hashed.flatMap { Digest($0.report.stateHash)?.description },
             stateHashStep: hashed?.report.step.number, loss: finite(summary?.loss),
             maskedLanguageLoss: finite(summary?.maskedLanguageLoss),
@@ -82,8 +118,9 @@ package struct RunStatus: Codable, Equatable, Sendable {
             matchingLoss: finite(summary?.matchingLoss), generations: counts.generations,
             maskedClips: counts.maskedClips, skippedSteps: counts.skippedSteps,
             secondAttempts: counts.secondAttempts,
-            checkpointStep: try ledger.checkpoints().last?.step.number ?? 0, origin: run?.origin,
-            live: directory.read(LiveStatus.self, from: directory.statusPath))
+            checkpointStep: try ledger.checkpoints().last?.step.number ?? 0, origin: run.origin,
+            live: directory.read(LiveStatus.self, from: directory.statusPath),
+            liveAgeSeconds: directory.statusAge, isRunning: directory.hasCoordinator)
     }
 
     /// Losses of a skipped step may be what JSON cannot say.
@@ -127,7 +164,7 @@ package struct LiveStatus: Codable, Equatable, Sendable {
         String(format: "%.\(digits)f", value)
     }
 
-    private static func duration(_ seconds: Double) -> String {
+    fileprivate static func duration(_ seconds: Double) -> String {
         let whole = Int(exactly: seconds.rounded(.up)) ?? .max
         if whole < 60 { return "\(whole) s" }
         if whole < 3600 { return "\(whole / 60) min \(whole % 60) s" }

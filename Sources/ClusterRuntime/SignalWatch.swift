@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Dispatch
 import Foundation
+import Primitives
 
 /// Turns SIGINT, SIGTERM, SIGHUP, or other signals that are asked for, into a call, and ignores
 /// SIGPIPE.
@@ -47,5 +48,13 @@ package final class SignalWatch: @unchecked Sendable {
             source.cancel()
             signal(number, SIG_DFL)
         }
+    }
+}
+
+extension ExitFailure {
+    /// With the next step, for who has interrupted a process; the cores only say what happened.
+    var sayingHowToGoOn: ExitFailure {
+        guard reason == .interrupted else { return self }
+        return ExitFailure(reason, "\(message); the same command resumes")
     }
 }

@@ -43,7 +43,7 @@ package struct WorkerOptions: Sendable {
 package enum WorkerProcess {
     package static func run(_ options: WorkerOptions) throws(ExitFailure) {
         defer { MessagingContext.waitUntilAllHaveEnded() }
-        try takePart(options)
+        do { try takePart(options) } catch { throw error.sayingHowToGoOn }
     }
 
     private static func takePart(_ options: WorkerOptions) throws(ExitFailure) {
@@ -72,15 +72,16 @@ package enum WorkerProcess {
             options, keys, events: events, logger: logger)
         logger.info("worker \(member.worker) looks for \(options.coordinatorEndpoint)")
         let (reason, text) = shell.run()
+        // Whoever asks a second time does not want to wait for lanes that are being computed.
+        signals.cancel()
+        shell.finish()
         logger.info("\(text)")
         guard reason == .success else {
-            let restartCount = shell.hasTakenPart ? 0 : options.rejoinCount
-            guard reason == .evicted, restartCount < ProcessRestart.restartsMax else {
-                throw ExitFailure(reason, text)
-            }
+            let next = ProcessRestart.nextCount(
+                after: reason, hasTakenPart: shell.hasTakenPart, count: options.rejoinCount)
+            guard let next else { throw ExitFailure(reason, text) }
             logger.info("joins again as a new worker")
-            signals.cancel()
-            throw ProcessRestart.perform(count: restartCount + 1)
+            throw ProcessRestart.perform(count: next)
         }
     }
 }

@@ -30,6 +30,8 @@ package final class WorkerShared: Sendable {
     }
 
     private struct Kept {
+        /// Tells it from the same step's of another generation.
+        let number: Int
         let result: ReducedStep
         /// Its sums stay as they are while it is kept.
         let isServable: Bool
@@ -41,6 +43,7 @@ package final class WorkerShared: Sendable {
 
     private struct State {
         var reduced: [Step: Kept] = [:]
+        var keptCount = 0
         /// The result that was asked for last, for it is fetched piece by piece.
         var encoded: (step: Step, bytes: [UInt8])?
         var snapshots = SnapshotShelf()
@@ -52,9 +55,13 @@ package final class WorkerShared: Sendable {
             history?.lacks(step) == true ? reduced[step] : nil
         }
 
-        mutating func add(_ encoded: [UInt8], of step: Step) {
+        /// Takes what was encoded of a result; nothing if its sums may have changed meanwhile.
+        mutating func add(_ encoded: [UInt8], of kept: Kept) -> Bool {
+            let step = kept.result.step
+            guard reduced[step]?.number == kept.number else { return false }
             history?.add(encoded, of: step)
             reduced[step]?.packed = nil
+            return true
         }
     }
 
@@ -87,14 +94,21 @@ package final class WorkerShared: Sendable {
     /// - Parameter packed: the sums as `PackedSums` writes them, in pieces.
     func keep(_ reduced: ReducedStep, isServable: Bool, packed: [[UInt8]]? = nil) {
         state.withLock { state in
+            state.keptCount += 1
             state.reduced[reduced.step] = Kept(
-                result: reduced, isServable: isServable, packed: packed)
+                number: state.keptCount, result: reduced, isServable: isServable, packed: packed)
             for old in state.reduced.keys.sorted().dropLast(2) { state.reduced[old] = nil }
         }
     }
 
     /// What led to a state that is about to be replaced.
     func forgetReduced() { state.withLock { $0.reduced = [:] } }
+
+    /// Results whose sums lie where a new generation exchanges these steps again. Call it before
+    /// their memory changes: whoever encodes one finds out at the end.
+    func forgetReduced(after step: Step) {
+        state.withLock { state in state.reduced = state.reduced.filter { $0.key <= step } }
+    }
 
     package func reduced(_ step: Step) -> ReducedStep? {
         state.withLock { $0.reduced[step]?.result }
@@ -143,7 +157,7 @@ package final class WorkerShared: Sendable {
     func copyForJoiners(_ step: Step) {
         guard let kept = state.withLock({ $0.resultToCopy(step) }) else { return }
         let bytes = kept.encoded
-        state.withLock { $0.add(bytes, of: step) }
+        _ = state.withLock { $0.add(bytes, of: kept) }
     }
 
     private func encodedResult(_ step: Step) -> [UInt8]? {
@@ -154,12 +168,12 @@ package final class WorkerShared: Sendable {
             kept.isServable || kept.packed != nil
         else { return nil }
         let bytes = kept.encoded
-        state.withLock { state in
-            state.encoded = (step, bytes)
+        return state.withLock { state in
             // Who asked was faster than the replica thread.
-            state.add(bytes, of: step)
+            guard state.add(bytes, of: kept) else { return nil }
+            state.encoded = (step, bytes)
+            return bytes
         }
-        return bytes
     }
 
     func countDrop(_ reason: WritableKeyPath<ExchangeTimes.Drops, UInt64>) {

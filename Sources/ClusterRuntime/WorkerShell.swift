@@ -98,7 +98,7 @@ final class WorkerShell {
     private let context: MessagingContext
     private let keys: WorkerKeys?
     private var control: Socket
-    private var hasFailedHandshakes = false
+    private var handshakes = HandshakeFailures()
     private let events: Mailbox<WorkerCore.Event>
     private let environment = EnvironmentSlot()
     private let worker: WorkerID
@@ -184,11 +184,15 @@ final class WorkerShell {
                 connectAgainIfGivenUp()
             }
         }
+        return outcome ?? (.internalError, "the worker ended without a reason")
+    }
+
+    /// Waits for the threads, once the worker's part is over.
+    func finish() {
         environment.value?.stop()
         if let drops = environment.value?.shared.exchangeTimes.drops, drops != .init() {
             logger.info("frames that did not reach a sum: \(drops)")
         }
-        return outcome ?? (.internalError, "the worker ended without a reason")
     }
 
     /// A wrong key is never right later, so it is told at once; and silence may have that cause.
@@ -201,8 +205,8 @@ final class WorkerShell {
                     + "workers.txt and start it again"
             )
         }
-        hasFailedHandshakes = hasFailedHandshakes || control.refusedHandshakeCount > 0
-        guard let (reason, text) = outcome, reason == .clusterUnreachable, hasFailedHandshakes
+        handshakes.note(control.refusedHandshakeCount)
+        guard let (reason, text) = outcome, reason == .clusterUnreachable, handshakes.areFailing
         else { return }
         let hint = keys == nil ? "it wants keys" : "its key is another, or it has none"
         outcome = (
@@ -215,6 +219,7 @@ final class WorkerShell {
         while true {
             do {
                 guard let frame = try control.receive()?.last else { return }
+                handshakes.noteHeard()
                 perform(core.handle(.received(try CoordinatorMessage(decoding: frame))))
             } catch let error as ZeroMQError {
                 logger.warning("\(error)")
@@ -255,7 +260,7 @@ final class WorkerShell {
         guard let environment else { return }
         switch directive {
         case .maskClip(let clip):
-            environment.lanes.mask(clip)
+            environment.lanes.mask(clip, applied: core.applied)
         case .connectPeers(let plan, let rank):
             self.plan = plan
             self.rank = rank
@@ -344,7 +349,7 @@ final class WorkerShell {
     /// Decodes the clips of the next steps while this one is computed.
     private func prefetch(after step: Step, _ environment: WorkerEnvironment) {
         guard let plan else { return }
-        environment.loader.discard(through: environment.replica.appliedStep)
+        environment.loader.discard(through: core.applied)
         for number in step.number + 1...step.number + Self.prefetchSteps
         where number <= UInt64(environment.setup.stepCount) {
             let next = Step(number)
@@ -365,9 +370,11 @@ final class WorkerShell {
                 environment.value = built
                 events.post(
                     .environmentReady(
-                        dataFingerprint: built.setup.dataFingerprint,
-                        dataEndpoint: built.dataPlane.address.endpoint,
-                        machine: built.dataPlane.address.machine))
+                        .init(
+                            dataFingerprint: built.setup.dataFingerprint,
+                            dataEndpoint: built.dataPlane.address.endpoint,
+                            machine: built.dataPlane.address.machine,
+                            tensorCount: built.replica.scales.count)))
             } catch {
                 events.post(.environmentFailed(error.reason, error.message))
             }

@@ -62,7 +62,7 @@ enum AnnotationFile {
         } catch {
             throw ExitFailure(
                 .dataInvalid,
-                "\(path): the annotations cannot be read (\(error.localizedDescription))")
+                "\(path): the annotations cannot be read (\(FileWriting.words(for: error)))")
         }
         return try decode(data, path)
     }

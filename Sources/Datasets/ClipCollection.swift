@@ -55,7 +55,7 @@ package struct ClipCollection: Sendable {
             throw ExitFailure(
                 .dataInvalid,
                 "\(annotationsDirectory): the directory of the annotations cannot be listed "
-                    + "(\(error.localizedDescription)); make a data set with `accord synthesize`")
+                    + "(\(FileWriting.words(for: error)))")
         }
         return names.filter { $0.hasSuffix(".json") }.map { String($0.dropLast(5)) }.sorted()
     }
@@ -66,8 +66,7 @@ package struct ClipCollection: Sendable {
         guard case .directory = FileStatus(of: directory).kind else {
             throw ExitFailure(
                 .dataInvalid,
-                "\(directory): there is no such data directory; make one with "
-                    + "`accord synthesize --clips N --out \(directory)`")
+                "\(directory): there is no such data directory; is the path right?")
         }
         let splits = try splits(in: directory)
         guard splits.contains(split) else {

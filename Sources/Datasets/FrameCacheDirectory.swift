@@ -37,7 +37,7 @@ final class FrameCacheDirectory: Sendable {
             throw ExitFailure(
                 .storageFailed,
                 "\(path): the directory of the frame cache cannot be made "
-                    + "(\(error.localizedDescription)); choose another or free some room")
+                    + "(\(FileWriting.words(for: error))); choose another or free some room")
         }
     }
 

@@ -23,10 +23,18 @@ package struct ZeroMQError: Error, Equatable, Sendable, CustomStringConvertible 
 
     /// Another process listens on the address.
     package var isAddressInUse: Bool { code == EADDRINUSE }
+    package var isForbidden: Bool { code == EACCES }
+    /// This process, or the system, may open no more files.
+    var isLackOfDescriptors: Bool { code == EMFILE || code == ENFILE }
 
     package var description: String {
         "\(operation) \(endpoint): \(String(cString: zmq_strerror(code)))"
     }
+}
+
+extension ExitFailure {
+    static let lackOfDescriptors = ExitFailure(
+        .memoryLacking, "this process may open no more files; raise its limit (ulimit -n)")
 }
 
 /// A ZeroMQ context: its I/O threads. Sockets hold it, so it ends after the last of them.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import CKernels
 import Primitives
 
 /// Something large that a peer serves on request, piece by piece.
@@ -84,17 +85,24 @@ package struct TransferRequest: Equatable, Sendable {
 
 /// A piece of a resource, and where it lies in the whole.
 ///
-/// Two frames: offset 8 and size of the whole 8, all ones for "not here"; then the piece, which is
-/// sent from where it lies.
+/// Two frames: offset 8, size of the whole 8, all ones for "not here", and CRC-32C 4 of both and of
+/// the piece, little-endian; then the piece, which is sent from where it lies.
 package struct TransferAnswer {
     package let header: [UInt8]
     package let piece: SharedBytes
 
-    fileprivate init(offset: UInt64, size: UInt64, piece: SharedBytes) {
-        var writer = ByteWriter(reservingBytes: 16)
+    package init(offset: UInt64, size: UInt64, piece: SharedBytes) {
+        var writer = ByteWriter(reservingBytes: 20)
         writer.write(offset)
         writer.write(size)
+        writer.write(Self.checksum(of: writer.bytes, piece))
         header = writer.bytes
         self.piece = piece
+    }
+
+    /// - Parameter place: offset and size, 16 bytes.
+    static func checksum(of place: [UInt8], _ piece: SharedBytes) -> UInt32 {
+        accord_crc32c(
+            accord_crc32c(0, place, place.count), piece.bytes.baseAddress, piece.bytes.count)
     }
 }

@@ -8,6 +8,8 @@ struct TransferAssembly {
         case complete([UInt8])
         /// The peer does not have the resource.
         case missing
+        /// The answer is not what was sent; whatever it says.
+        case damaged
     }
 
     /// A size that somebody tells takes no more memory than this before the bytes are there.
@@ -31,7 +33,11 @@ struct TransferAssembly {
         var reader = ByteReader(header.bytes)
         let offset = try reader.read(UInt64.self, "offset")
         let size = try reader.read(UInt64.self, "size")
+        let checksum = try reader.read(UInt32.self, "checksum")
         try reader.expectEnd("header")
+        guard checksum == TransferAnswer.checksum(of: Array(header.bytes.prefix(16)), piece) else {
+            return (offset, .damaged)
+        }
         guard size != .max else { return (offset, .missing) }
         guard size == totalBytes ?? size else {
             throw MalformedBytes(field: "size", offset: 8, rule: "it was another before")

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Primitives
+import Threads
 
 /// Why a transfer did not happen.
 package struct TransferFailure: Error, Sendable, CustomStringConvertible {
@@ -68,6 +69,9 @@ package struct TransferClient: Sendable {
             return try session.run(silentPollsMax: silenceSecondsMax * 10, isCancelled)
         } catch let failure as TransferFailure {
             throw failure
+        } catch let error as ZeroMQError where error.isLackOfDescriptors {
+            // It can fetch nothing from anybody; the peers must not be blamed for it.
+            ExitFailure.lackOfDescriptors.endProcess()
         } catch {
             throw TransferFailure(
                 resource: resource, endpoints: sources.map(\.endpoint), cause: .broken("\(error)"))
@@ -78,6 +82,8 @@ package struct TransferClient: Sendable {
 /// One fetch: who is asked for what.
 private struct TransferSession {
     private static let requestsAhead = 8
+    /// TCP misses a flipped bit once in years; more than this is a network that is broken.
+    private static let damagedAnswersMax = 16
     /// A peer that is silent for so many polls of 100 ms leaves its pieces to the others.
     private static let slowPolls = 20
 
@@ -94,7 +100,8 @@ private struct TransferSession {
     private let wakeUp = WakeUp()
     private var assembly = TransferAssembly()
     private var nextOffset: UInt64 = 0
-    /// Of peers that are gone or slow.
+    private var damagedAnswerCount = 0
+    /// Of peers that are gone or slow, or whose answers were damaged on their way.
     private var again: [UInt64] = []
 
     init(
@@ -164,6 +171,10 @@ private struct TransferSession {
                     lacking.append(index)
                     break
                 }
+                if case .damaged = answer.outcome {
+                    try askAgain(index)
+                    continue
+                }
                 peers[index].asked.remove(answer.offset)
                 if case .complete(let whole) = answer.outcome { return (whole, true) }
             }
@@ -177,6 +188,19 @@ private struct TransferSession {
             }
         }
         return (nil, hasReceived)
+    }
+
+    /// Which piece was damaged nobody knows, so all that are on their way are asked for again.
+    private mutating func askAgain(_ index: Int) throws {
+        damagedAnswerCount += 1
+        guard damagedAnswerCount <= Self.damagedAnswersMax else {
+            throw failure(
+                .broken(
+                    "\(damagedAnswerCount) answers were damaged on their way; look at the network "
+                        + "and the memory of these machines"))
+        }
+        again += peers[index].asked
+        peers[index].asked = []
     }
 
     private mutating func leavePiecesOfTheSilent() {

@@ -2,6 +2,7 @@
 import CZeroMQ
 import Foundation
 import Primitives
+import Threads
 
 /// Wakes a thread that waits in `poll`. Isolation: any thread signals, the owner drains.
 // Sendable: a file descriptor, written and read by the kernel's atomic operations.
@@ -10,7 +11,7 @@ package final class WakeUp: @unchecked Sendable {
 
     package init() {
         descriptor = accord_event_descriptor()
-        precondition(descriptor >= 0, "no file descriptor left: raise the limit of open files")
+        guard descriptor >= 0 else { ExitFailure.lackOfDescriptors.endProcess() }
     }
 
     deinit { close(descriptor) }

@@ -96,24 +96,6 @@ extension SingleStreamModel {
         return EncodedViews(hidden: x, layout: layout, pooled: tape.meanPool(x, layout: layout))
     }
 
-    /// The vectors of texts alone and clips alone: what the bank keeps and retrieval compares.
-    ///
-    /// Shapes: -> text [texts, projectionWidth], video [clips, projectionWidth], unit rows.
-    /// - Precondition: there is at least one text or clip.
-    package func encodeApart(
-        texts: [[Int32]], clips: [[UInt8]], _ context: ForwardContext
-    ) -> (text: Variable, video: Variable) {
-        let inputs = embed(texts: texts, clips: clips, context)
-        let views = texts.indices.map { View(text: $0) } + clips.indices.map { View(clip: $0) }
-        let pooled = encode(views, of: inputs, context).pooled
-        let textRows = texts.indices.map(Int32.init)
-        let videoRows = clips.indices.map { Int32(texts.count + $0) }
-        return (
-            projectText(context.tape.gatherRows(pooled, textRows), context),
-            projectVideo(context.tape.gatherRows(pooled, videoRows), context)
-        )
-    }
-
     /// Unit vectors for the contrastive loss. Shapes: pooled [n, D] -> [n, projectionWidth].
     package func projectText(_ pooled: Variable, _ context: ForwardContext) -> Variable {
         context.tape.normalizeRows(textProjection(pooled, context))

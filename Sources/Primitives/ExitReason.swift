@@ -3,7 +3,7 @@
 /// Why a process ends. The codes are fixed and documented in docs/exit-codes.md.
 package enum ExitReason: Int32, CaseIterable, Sendable {
     case success = 0
-    /// `accord verify` or `accord simulate` found a broken promise; `accord doctor` an obstacle.
+    /// `accord verify` or `accord simulate` found a broken promise.
     case checkFailed = 1
     /// Unknown flag or missing argument.
     case usage = 64
@@ -17,7 +17,7 @@ package enum ExitReason: Int32, CaseIterable, Sendable {
     case clusterUnreachable = 68
     /// The coordinator refused this worker; the message says why.
     case rejected = 69
-    /// The coordinator declared this worker dead; it must rejoin as a new one.
+    /// The coordinator declared this worker dead, and it has joined again by itself too often.
     case evicted = 70
     /// No checkpoint of the run could be read.
     case checkpointCorrupt = 71

@@ -14,7 +14,7 @@ package struct SeededGenerator: Sendable {
         case initialization = 1
         case sampleOrder = 2
         case tokenMasking = 3
-        case frameSampling = 4
+        // 4 was the sampling of frames, and stays free.
         case modalityDropping = 5
         case synthesis = 6
         case testing = 7

@@ -12,6 +12,8 @@ package final class Doorbell {
     package struct Ring {
         package let bytes: [UInt8]
         package let segment: Segment?
+        /// A segment was handed over, but this process may have no more descriptors.
+        package let lacksDescriptor: Bool
     }
 
     package enum RingOutcome: Equatable, Sendable {
@@ -58,15 +60,19 @@ package final class Doorbell {
     package func take() -> Ring? {
         var bytes = [UInt8](repeating: 0, count: Self.bytesMax)
         var received: CInt = -1
+        var isLost = false
         var user = uid_t.max
         for _ in 0..<Self.strangersMax {
-            let count = accord_doorbell_take(descriptor, &bytes, bytes.count, &received, &user)
+            let count = accord_doorbell_take(
+                descriptor, &bytes, bytes.count, &received, &isLost, &user)
             guard count >= 0 else { return nil }
             guard user == getuid() else {
                 if received >= 0 { close(received) }
                 continue
             }
-            return Ring(bytes: Array(bytes.prefix(count)), segment: adopt(received))
+            return Ring(
+                bytes: Array(bytes.prefix(count)), segment: adopt(received),
+                lacksDescriptor: isLost)
         }
         return nil
     }

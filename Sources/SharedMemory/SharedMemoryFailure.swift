@@ -13,15 +13,16 @@ package struct SharedMemoryFailure: Error, Equatable, Sendable, CustomStringConv
         self.code = code
     }
 
-    package var isLackOfMemory: Bool { code == ENOMEM }
+    /// Of memory or of descriptors: of what this process may have.
+    package var isLack: Bool { [ENOMEM, EMFILE, ENFILE].contains(code) }
 
     /// - Parameter purpose: what the memory is for.
     package func exitFailure(for purpose: String) -> ExitFailure {
-        guard isLackOfMemory else { return ExitFailure(.internalError, "\(purpose): \(self)") }
+        guard isLack else { return ExitFailure(.internalError, "\(purpose): \(self)") }
         return ExitFailure(
             .memoryLacking,
-            "there is no memory for \(purpose): \(self). Raise the limit of this process "
-                + "(ulimit -v), or stop what else runs on this machine")
+            "there is no memory for \(purpose): \(self). Raise the limits of this process "
+                + "(ulimit -v, ulimit -n), or stop what else runs on this machine")
     }
 
     package var description: String {

@@ -49,8 +49,8 @@ extension VirtualCluster {
             outcome = (reason, text)
             process.die()
             coordinator = nil
-        case .storageFailed:
-            // Whoever runs it makes room and starts it again.
+        case .storageFailed, .clusterUnreachable:
+            // Whoever runs it makes room, or opens the network, and starts it again.
             killCoordinator(text)
         case .dataInvalid where !task.configuration.unreadableBySome.isEmpty:
             // A clip that was consumed is missed when its step is repeated: it is restored.

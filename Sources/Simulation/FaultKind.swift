@@ -63,20 +63,4 @@ package struct FaultCounts: Equatable, Sendable {
     package static func += (left: inout FaultCounts, right: FaultCounts) {
         left.counts.merge(right.counts, uniquingKeysWith: +)
     }
-
-    /// Faults that somebody notices by themselves: all but those of single messages and frames.
-    package var incidentCount: Int {
-        FaultKind.allCases.filter(\.isIncident).reduce(0) { $0 + self[$1] }
-    }
-}
-
-extension FaultKind {
-    package var isIncident: Bool {
-        switch self {
-        case .messageLost, .messageDuplicated, .messageDelayed, .frameLost, .frameDuplicated,
-            .frameDelayed, .frameCorrupted, .transferLost, .passageBlocked:
-            false
-        default: true
-        }
-    }
 }

@@ -79,7 +79,7 @@ extension VirtualCluster {
                 return tell(
                     outcome == .missing
                         ? .snapshotGone(step: step)
-                        : .checkpointFailed(step: step, reason: "nobody answers"))
+                        : .snapshotFetchFailed(step: step, reason: "nobody answers"))
             }
             if TinyReplica.stateHash(of: snapshot) != stateHash {
                 return fail("the snapshot of step \(step) is not what \(endpoint) told of it")

@@ -106,7 +106,9 @@ extension VirtualCluster {
             tell(
                 worker,
                 .environmentReady(
-                    dataFingerprint: [7], dataEndpoint: worker.endpoint, machine: nil))
+                    .init(
+                        dataFingerprint: [7], dataEndpoint: worker.endpoint, machine: nil,
+                        tensorCount: task.tensors.count)))
         }
     }
 

@@ -46,6 +46,14 @@ enum OpenBLAS {
                     "OpenBLAS cannot be loaded: \(String(cString: failure)). Install it (Debian: "
                         + "apt-get install libopenblas0-pthread)"))
         }
+        guard library.get_parallel() != accord_openblas_openmp else {
+            return .failure(
+                ExitFailure(
+                    .libraryMissing,
+                    "\(name) is OpenBLAS with OpenMP, which takes all cores for every lane. "
+                        + "Install the one with threads (Debian: apt-get install "
+                        + "libopenblas0-pthread)"))
+        }
         // Each thread multiplies for itself.
         library.set_num_threads(1)
         return .success(library)

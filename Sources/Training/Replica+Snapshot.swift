@@ -13,17 +13,10 @@ package struct MalformedSnapshot: Error, Equatable, CustomStringConvertible {
     package var description: String { "the snapshot cannot be used: \(reason)" }
 }
 
-/// The state as named sections, in an order that never changes:
-/// ```
-/// magic u64, version u32, section count u32,
-/// sections: name, payload bytes u64, SHA-256 of the payload, payload
-/// ```
-/// Numbers are little-endian. The state hash is the SHA-256 of the names and checksums of all
-/// sections in their order, so whoever writes or reads a snapshot knows it.
+/// The state as named sections (`SnapshotSections`), in an order that never changes. The state hash
+/// is the SHA-256 of the names and checksums of all sections in their order, so whoever writes or
+/// reads a snapshot knows it.
 extension Replica {
-    /// "ACCORDST" in the order of the bytes.
-    private static let magic: UInt64 = 0x5453_4452_4f43_4341
-    private static let formatVersion: UInt32 = 2
     /// Of numbers, names and checksums.
     private static let headBytesMax = 4096
 
@@ -59,19 +52,15 @@ extension Replica {
         let digests = ParallelPieces(threadCount: threadCount).map(sections.count) { [self] index in
             withPayload(of: sections[index], Digest.init(of:))
         }
-        return stateHash(digests)
-    }
-
-    private func stateHash(_ digests: [Digest]) -> Digest {
-        SnapshotCopy.stateHash(sections.map(\.name), digests)
+        return SnapshotCopy.stateHash(sections.map(\.name), digests)
     }
 
     /// A copy of the state, without checksums; takes no longer than to copy it.
     package func copyState() -> SnapshotCopy {
         var writer = ByteWriter(reservingBytes: snapshotBytesMax)
         var parts: [SnapshotCopy.Section] = []
-        writer.write(Self.magic)
-        writer.write(Self.formatVersion)
+        writer.write(SnapshotSections.magic)
+        writer.write(SnapshotSections.formatVersion)
         writer.write(UInt32(sections.count))
         for section in sections {
             withPayload(of: section) { payload in
@@ -96,7 +85,8 @@ extension Replica {
     @discardableResult
     package func restore(_ snapshot: [UInt8]) throws(MalformedSnapshot) -> Digest {
         do {
-            let (payloads, digests) = try payloads(of: snapshot)
+            let read = try SnapshotSections(decoding: snapshot)
+            let payloads = try payloads(of: read)
             let counters = try decodeCounters(payloads)
             var restored = banks
             for view in banks.views {
@@ -111,7 +101,7 @@ extension Replica {
             banks = restored
             (appliedStep, updateCount, scales) = counters
             gatheredKeys.reset()
-            return stateHash(digests)
+            return read.stateHash
         } catch {
             throw MalformedSnapshot(reason: "\(error)")
         }
@@ -166,42 +156,14 @@ extension Replica {
 
     private typealias Payloads = [Section: ArraySlice<UInt8>]
 
-    private func payloads(
-        of snapshot: [UInt8]
-    ) throws(MalformedBytes) -> (Payloads, digests: [Digest]) {
-        var reader = ByteReader(snapshot)
-        let magic = try reader.read(UInt64.self, "magic")
-        let version = try reader.read(UInt32.self, "format version")
-        let count = try reader.read(UInt32.self, "section count")
-        guard magic == Self.magic, version == Self.formatVersion else {
+    private func payloads(of read: SnapshotSections) throws(MalformedBytes) -> Payloads {
+        guard read.names == sections.map(\.name) else {
             throw MalformedBytes(
                 field: "header", offset: 0,
-                rule: "not a snapshot of format \(Self.formatVersion)")
+                rule: "it has the sections \(read.names.joined(separator: ", ")), the state of the "
+                    + "run has " + sections.map(\.name).joined(separator: ", "))
         }
-        guard count == sections.count else {
-            throw MalformedBytes(
-                field: "header", offset: 0,
-                rule: "\(count) sections, the state of the run has "
-                    + sections.map(\.name).joined(separator: ", "))
-        }
-        var payloads: Payloads = [:]
-        var digests: [Digest] = []
-        for section in sections {
-            let name = try reader.readString("section name")
-            let byteCount = try reader.read(UInt64.self, section.name)
-            let checksum = Digest(try reader.readBlock(section.name))
-            let payload = try reader.readRaw(Int(clamping: byteCount), section.name)
-            let found = payload.withUnsafeBytes(Digest.init(of:))
-            guard name == section.name, found == checksum else {
-                throw MalformedBytes(
-                    field: section.name, offset: payload.startIndex,
-                    rule: "the section is damaged: its checksum is wrong")
-            }
-            payloads[section] = payload
-            digests.append(found)
-        }
-        try reader.expectEnd("snapshot")
-        return (payloads, digests)
+        return Dictionary(uniqueKeysWithValues: zip(sections, read.payloads))
     }
 
     private func decodeCounters(

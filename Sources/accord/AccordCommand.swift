@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
+import ClusterProtocol
 import Foundation
 import Logging
 
@@ -20,6 +21,8 @@ struct AccordCommand: ParsableCommand {
 
             A command that fails prints one message and ends with a code of docs/exit-codes.md.
             """,
+        // Who joins a cluster must speak its protocol, and is told so by this number.
+        version: "accord, protocol \(WorkerMessage.protocolVersion)",
         subcommands: [
             SynthesizeCommand.self, LaunchCommand.self, CoordinatorCommand.self,
             WorkerCommand.self, StatusCommand.self, WhyCommand.self, PauseCommand.self,
@@ -66,4 +69,12 @@ func require(_ value: Int?, of option: String, in range: ClosedRange<Int>) throw
     guard let value, !range.contains(value) else { return }
     throw ValidationError(
         "\(option) must be \(range.lowerBound) to \(range.upperBound), not \(value)")
+}
+
+/// An empty path would mean the root of the file system: what a script says whose variable is not
+/// set.
+/// - Parameter path: nil when the option is not given.
+func require(path: String?, of option: String, toName thing: String = "a folder") throws {
+    guard let path, path.isEmpty else { return }
+    throw ValidationError("\(option) is empty; name \(thing)")
 }

@@ -34,9 +34,12 @@ struct CoordinatorCommand: ParsableCommand {
     @OptionGroup var beginning: InitialWeightsOption
 
     func validate() throws {
+        try require(path: config, of: "--config", toName: "a file")
+        try require(path: runPath, of: "--run")
         try require(workers, of: "--workers", in: 1...4096)
-        guard listen?.hasPrefix("tcp://") ?? true else {
-            throw ValidationError("--listen looks like tcp://127.0.0.1:7077")
+        guard listen.map(LocalAddress.mayListen(on:)) ?? true else {
+            throw ValidationError(
+                "--listen looks like tcp://127.0.0.1:7077, with a port of 0 to 65535")
         }
     }
 

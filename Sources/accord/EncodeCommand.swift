@@ -28,6 +28,12 @@ struct EncodeCommand: ParsableCommand {
     @Option(help: "The safetensors file to write, F32; it is replaced as a whole.")
     var out: String
 
+    func validate() throws {
+        try require(path: model, of: "--model")
+        try require(path: inputs, of: "--inputs", toName: "a file")
+        try require(path: out, of: "--out", toName: "a file")
+    }
+
     func run() throws {
         try prepareProducts(threadCount: 1)
         do {

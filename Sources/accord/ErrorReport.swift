@@ -19,12 +19,19 @@ struct ErrorReport: Equatable {
         case .success:
             self.init(AccordCommand.fullMessage(for: error), parsed.rawValue, isAnswer: true)
         case .validationFailure:
-            self.init(AccordCommand.fullMessage(for: error), ExitReason.usage.rawValue)
+            self.init(Self.usageText(of: error), ExitReason.usage.rawValue)
         default:
             self.init(
                 "error: \(error)\nThis is a fault of accord itself; please report it.",
                 ExitReason.internalError.rawValue)
         }
+    }
+
+    /// In the form of all other errors; ArgumentParser writes its own with a capital.
+    private static func usageText(of error: any Error) -> String {
+        let text = AccordCommand.fullMessage(for: error)
+        let prefix = "Error: "
+        return text.hasPrefix(prefix) ? "error: \(text.dropFirst(prefix.count))" : text
     }
 
     private init(_ text: String, _ exitCode: Int32, isAnswer: Bool = false) {

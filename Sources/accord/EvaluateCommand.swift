@@ -4,7 +4,6 @@ import ClusterRuntime
 import Datasets
 import Evaluation
 import Foundation
-import Media
 import Models
 import Objectives
 import Primitives
@@ -39,6 +38,8 @@ struct EvaluateCommand: ParsableCommand {
     @Flag(help: "The same, and then each as it comes, until the coordinator ends.")
     var follow = false
 
+    func validate() throws { try require(path: runPath, of: "--run") }
+
     func run() throws {
         try prepareProducts(threadCount: 1)
         if all || follow { return try evaluateAll() }
@@ -47,18 +48,12 @@ struct EvaluateCommand: ParsableCommand {
         print(report.lines.joined(separator: "\n"))
     }
 
-    /// The clips of the split, decoded.
-    private struct HeldOut {
-        var rows: [ClipRow] = []
-        var unreadableCount = 0
-    }
-
     /// The oldest first. One that is deleted meanwhile, because a newer one came, is left out.
     private func evaluateAll() throws {
         let directory = RunDirectory(runPath)
         try directory.requireExisting()
         if !json { print(EvaluationReport.shortHeader) }
-        var clips: HeldOut?
+        var clips: HeldOutClips?
         var newest: Step?
         while true {
             // Asked first, for the last checkpoint comes before the end.
@@ -85,10 +80,10 @@ struct EvaluateCommand: ParsableCommand {
     }
 
     private func evaluate(
-        _ run: RestoredRun, clips: HeldOut?
-    ) throws -> (report: EvaluationReport, clips: HeldOut) {
+        _ run: RestoredRun, clips: HeldOutClips?
+    ) throws -> (report: EvaluationReport, clips: HeldOutClips) {
         let (setup, replica) = (run.setup, run.replica)
-        let clips = try clips ?? load(setup)
+        let clips = try clips ?? read(setup)
         let pairs = EvaluationReport.pairs(projectsJointly: replica.model.heads.projectsJointly)
         let views = Set(pairs.flatMap { [$0, $1] } + [.text, .video]).sorted()
         var evaluator = RetrievalEvaluator(
@@ -96,30 +91,16 @@ struct EvaluateCommand: ParsableCommand {
                 model: replica.model, parameters: replica.laneParameters, microbatchSize: 32,
                 views: .init(views, separator: setup.vocabulary.separator)))
         evaluator.add(clips.rows)
-        return (
-            EvaluationReport(evaluator, replica, unreadableClips: clips.unreadableCount), clips
-        )
+        let report = EvaluationReport(
+            evaluator, replica, unreadableClips: clips.unreadable.count)
+        try clips.requirePair(among: report.clips)
+        return (report, clips)
     }
 
-    private func load(_ setup: RunSetup) throws -> HeldOut {
-        let configuration = setup.configuration
-        let collection = try ClipCollection(
-            directory: configuration.data.directory,
-            split: split ?? configuration.data.heldOutSplit)
-        var heldOut = HeldOut()
-        let encoder = setup.textEncoder
-        for (index, clip) in collection.clips.enumerated() {
-            do {
-                let frames = try VideoDecoder.decode(path: clip.path, setup.frameSpecification)
-                let tokens = encoder.encode(title: clip.title, ocr: clip.ocr, asr: clip.asr)
-                let decoded = DecodedClip(
-                    frames: frames, frameCount: setup.frameSpecification.frameCount)
-                heldOut.rows.append(ClipRow(clipIndex: index, frames: decoded, tokens: tokens))
-            } catch {
-                if let lack = error.lack { throw lack }
-                heldOut.unreadableCount += 1
-            }
-        }
-        return heldOut
+    private func read(_ setup: ModelSetup) throws -> HeldOutClips {
+        let clips = try HeldOutClips(
+            split: split ?? setup.configuration.data.heldOutSplit, setup)
+        Terminal.complain(clips.complaints.map { $0 + "\n" }.joined())
+        return clips
     }
 }

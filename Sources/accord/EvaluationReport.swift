@@ -13,11 +13,17 @@ struct EvaluationReport: Encodable {
         var recallAt10: Double
         var medianRank: Double
 
+        init(recallAt1: Double, recallAt5: Double, recallAt10: Double, medianRank: Double = 0) {
+            self.recallAt1 = recallAt1
+            self.recallAt5 = recallAt5
+            self.recallAt10 = recallAt10
+            self.medianRank = medianRank
+        }
+
         init(_ direction: RetrievalMetrics.Direction) {
-            recallAt1 = direction.recallAt1
-            recallAt5 = direction.recallAt5
-            recallAt10 = direction.recallAt10
-            medianRank = direction.medianRank
+            self.init(
+                recallAt1: direction.recallAt1, recallAt5: direction.recallAt5,
+                recallAt10: direction.recallAt10, medianRank: direction.medianRank)
         }
     }
 
@@ -134,12 +140,19 @@ extension EvaluationReport {
     }
 
     /// One line per checkpoint.
-    var shortLine: String {
-        "step \(step)  text to video" + Self.shares(textToVideo) + "  video to text"
-            + Self.shares(videoToText)
+    var shortLine: String { Self.shortLine(step: step, textToVideo, videoToText) }
+
+    static func shortLine(step: UInt64, _ forth: Direction, _ back: Direction) -> String {
+        padded("step \(step)", to: stepWidth) + shares(forth) + "   " + shares(back)
     }
 
-    static var shortHeader: String { "R@1, R@5 and R@10 of each checkpoint:" }
+    static var shortHeader: String {
+        let recalls = "    R@1     R@5    R@10"
+        return padded("", to: stepWidth) + padded("  text to video", to: recalls.count + 3)
+            + "  video to text\n" + padded("", to: stepWidth) + recalls + "   " + recalls
+    }
+
+    private static let stepWidth = 14
 
     private static func row(_ name: String, _ direction: Direction) -> String {
         column(name) + shares(direction) + "  \(direction.medianRank)"
@@ -150,8 +163,10 @@ extension EvaluationReport {
             .map { percent($0) }.joined(separator: " ")
     }
 
-    private static func column(_ name: String) -> String {
-        name + String(repeating: " ", count: max(0, 24 - name.count))
+    private static func column(_ name: String) -> String { padded(name, to: 24) }
+
+    private static func padded(_ text: String, to width: Int) -> String {
+        text + String(repeating: " ", count: max(0, width - text.count))
     }
 
     static func percent(_ share: Double) -> String {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
 import ClusterRuntime
+import Datasets
 import Foundation
 import PretrainedTowers
 import Primitives
@@ -25,6 +26,11 @@ struct ExportCommand: ParsableCommand {
     @Option(help: "Folder to write; it is created and must not hold a model.")
     var out: String
 
+    func validate() throws {
+        try require(path: runPath, of: "--run")
+        try require(path: out, of: "--out")
+    }
+
     func run() throws {
         let run = try RestoredRun(runPath)
         for name in ["model.safetensors", "config.json", "vocab.txt"] {
@@ -34,12 +40,7 @@ struct ExportCommand: ParsableCommand {
                     .storageFailed, "\(path) is already there; choose another --out, or remove it")
             }
         }
-        do {
-            try FileManager.default.createDirectory(
-                atPath: out, withIntermediateDirectories: true)
-        } catch {
-            throw ExitFailure(.storageFailed, "\(out): \(error.localizedDescription)")
-        }
+        try FileWriting.makeFolder(out)
         do {
             try ExportedModel(run.replica.model, run.replica.parameters).write(
                 to: out, step: run.step.number, vocabulary: run.setup.vocabulary.tokens)

@@ -14,7 +14,8 @@ struct InitialWeightsOption: ParsableArguments {
     var paths: [String] = []
 
     /// "model/" is what a shell completes; it stands in the ledger and in messages.
-    mutating func validate() {
+    mutating func validate() throws {
+        for path in paths { try require(path: path, of: "--init", toName: "a folder or file") }
         paths = paths.map { path in
             let end = path.lastIndex { $0 != "/" } ?? path.startIndex
             return String(path.prefix(through: end))

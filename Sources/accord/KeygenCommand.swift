@@ -13,8 +13,8 @@ struct KeygenCommand: ParsableCommand {
 
               accord keygen --out keys --workers 10
               scp -rp keys/worker-1 machine-1:keys
-              accord coordinator --keys keys/coordinator --listen tcp://192.168.0.10:7077 ...
-              accord worker --keys keys --coordinator tcp://192.168.0.10:7077
+              accord coordinator --keys keys/coordinator --listen tcp://HEAD:7077 ...
+              accord worker --keys keys --coordinator tcp://HEAD:7077
             """)
 
     @Option(help: "Folder for the folders of keys; it is created.")
@@ -29,6 +29,7 @@ struct KeygenCommand: ParsableCommand {
     var names: [String] = []
 
     func validate() throws {
+        try require(path: out, of: "--out")
         try require(workers, of: "--workers", in: 1...4096)
         guard (workers == nil) != names.isEmpty else {
             throw ValidationError("give either --workers, for a new cluster, or --add")

@@ -29,6 +29,8 @@ struct LaunchCommand: ParsableCommand {
     @OptionGroup var beginning: InitialWeightsOption
 
     func validate() throws {
+        try require(path: config, of: "--config", toName: "a file")
+        try require(path: runPath, of: "--run")
         try require(workers, of: "--workers", in: 1...4096)
         try require(threads, of: "--threads", in: 1...4096)
     }

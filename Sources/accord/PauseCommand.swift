@@ -15,6 +15,8 @@ struct PauseCommand: ParsableCommand {
     @Option(name: .customLong("run"), help: "Run directory.")
     var runPath: String
 
+    func validate() throws { try require(path: runPath, of: "--run") }
+
     func run() throws {
         let step = try RunControl.pause(runPath)
         print(
@@ -29,6 +31,8 @@ struct ResumeCommand: ParsableCommand {
 
     @Option(name: .customLong("run"), help: "Run directory.")
     var runPath: String
+
+    func validate() throws { try require(path: runPath, of: "--run") }
 
     func run() throws {
         try RunControl.resume(runPath)

@@ -6,7 +6,7 @@ import Training
 
 /// A run directory and the state of its newest checkpoint.
 struct RestoredRun {
-    let setup: RunSetup
+    let setup: ModelSetup
     let replica: Replica
     let step: Step
 
@@ -30,7 +30,9 @@ struct RestoredRun {
     ) throws {
         let directory = RunDirectory(runPath)
         try directory.requireExisting()
-        setup = try RunSetup(try directory.configuration())
+        let configuration = try directory.configuration()
+        guard let run = try directory.existingRun() else { return nil }
+        setup = try ModelSetup(configuration, stepCount: run.stepCount)
         let loaded: LoadedCheckpoint?
         do {
             loaded = try load(CheckpointStore(directory: directory.checkpointsPath))

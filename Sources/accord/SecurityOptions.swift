@@ -20,6 +20,7 @@ struct SecurityOptions: ParsableArguments {
     var trustsNetwork = false
 
     func validate() throws {
+        try require(path: keysPath, of: "--keys")
         guard keysPath == nil || !trustsNetwork else {
             throw ValidationError("--keys and --trust-network exclude each other")
         }

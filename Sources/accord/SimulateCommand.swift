@@ -13,8 +13,8 @@ struct SimulateCommand: ParsableCommand {
             lost, processes die or stand still, the network splits, the disk is full. Every \
             history must end in the state of one worker without faults.
 
-              accord simulate --seeds 1000     many histories, and how often each fault happened
-              accord simulate --seed 17        what happens in one of them, line by line
+              accord simulate --seeds 1000   many histories, and how often each fault came
+              accord simulate --seed 17      what happens in one of them, line by line
             """)
 
     @Option(help: "How many seeds to run.")

@@ -15,6 +15,8 @@ struct StatusCommand: ParsableCommand {
     @Flag(help: "JSON for programs.")
     var json = false
 
+    func validate() throws { try require(path: runPath, of: "--run") }
+
     func run() throws {
         let status = try RunStatus.read(runPath)
         if json { return try printJSON(status) }
@@ -23,7 +25,8 @@ struct StatusCommand: ParsableCommand {
             print("loss             \(Self.rounded(loss))\(parts(status))")
         }
         if let hash = status.stateHash, let step = status.stateHashStep {
-            print("state hash       \(hash) (step \(step))")
+            print("state of step    \(step)")
+            print("state hash      \(hash)")
         }
         for file in status.origin?.files ?? [] {
             print("began from       \(file.path) (SHA-256 \(file.sha256))")
@@ -34,10 +37,12 @@ struct StatusCommand: ParsableCommand {
         print("skipped steps    \(status.skippedSteps)")
         print("second attempts  \(status.secondAttempts)")
         guard let live = status.live else { return }
-        print("coordinator      \(live.cluster.phase) (process \(live.processIdentifier))")
+        if let text = status.coordinatorText { print("coordinator      \(text)") }
         print("stalled sums     \(live.cluster.stalledExchangeCount)")
         print("evicted          \(live.cluster.evictionCount)\(divergences(live.cluster))")
         print("refused          \(live.refusedText)")
+        // Of those that were there nobody knows where they are now.
+        guard status.isRunning else { return }
         for member in live.cluster.members {
             print(
                 "  rank \(member.rank)  \(member.worker)  \(member.hostName):"

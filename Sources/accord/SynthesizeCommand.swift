@@ -22,6 +22,7 @@ struct SynthesizeCommand: ParsableCommand {
     var threads: Int?
 
     func validate() throws {
+        try require(path: out, of: "--out")
         try require(clips, of: "--clips", in: 10...10_000_000)
         try require(threads, of: "--threads", in: 1...4096)
     }

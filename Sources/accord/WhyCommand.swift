@@ -23,6 +23,8 @@ struct WhyCommand: ParsableCommand {
         let waits: [String]
     }
 
+    func validate() throws { try require(path: runPath, of: "--run") }
+
     func run() throws {
         let waits = try RunStatus.waits(runPath)
         if json { return try printJSON(Answer(waits: waits)) }

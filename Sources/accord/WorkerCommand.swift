@@ -35,6 +35,7 @@ struct WorkerCommand: ParsableCommand {
     @OptionGroup var security: SecurityOptions
 
     func validate() throws {
+        try require(path: data, of: "--data")
         try require(threads, of: "--threads", in: 1...4096)
         try require(giveUpAfter, of: "--give-up-after", in: 1...86400)
     }

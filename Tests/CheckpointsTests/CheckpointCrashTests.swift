@@ -92,7 +92,7 @@ import Testing
             published: [1, 2, 3, 4],
             of: { disk in
                 try CheckpointStore(directory: "/run/checkpoints", storage: disk)
-                    .retain(newest: 2)
+                    .retain(newest: 2, through: Step(4))
             }, promised: 4)
 
         #expect(trial.crashCount >= 10)
@@ -142,7 +142,7 @@ import Testing
                 directory: "/run/checkpoints", writer: WorkerID(5), storage: image)
             try store.publish(
                 Self.snapshot(101), step: Step(101), stateHash: [UInt8](repeating: 101, count: 32))
-            try store.retain(newest: 2)
+            try store.retain(newest: 2, through: Step(101))
 
             #expect(try store.newest()?.step == Step(101))
             #expect(

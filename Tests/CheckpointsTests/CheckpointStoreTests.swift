@@ -159,11 +159,21 @@ import Testing
         let bench = Bench()
         try bench.publish(1, 2, 3, 4)
 
-        #expect(try bench.store.retain(newest: 2) == [])
+        #expect(try bench.store.retain(newest: 2, through: Step(4)) == [])
 
         #expect(try bench.store.publishedSteps() == [Step(3), Step(4)])
-        #expect(try bench.store.retain(newest: 5) == [])
+        #expect(try bench.store.retain(newest: 5, through: Step(4)) == [])
         #expect(try bench.store.publishedSteps() == [Step(3), Step(4)])
+    }
+
+    /// A crash between publishing and the ledger leaves a later one that the ledger does not know.
+    @Test func theOneThatTheLedgerKnowsStaysBesideALaterOne() throws {
+        let bench = Bench()
+        try bench.publish(150, 160, 173)
+
+        #expect(try bench.store.retain(newest: 1, through: Step(160)) == [])
+
+        #expect(try bench.store.publishedSteps() == [Step(160), Step(173)])
     }
 
     @Test func nothingIsRemovedWhileThoseThatStayAreDamaged() throws {
@@ -171,7 +181,7 @@ import Testing
         try bench.publish(1, 2, 3)
         for step in [2, 3] as [UInt64] { try Data([7]).write(to: bench.url(step, "state.bin")) }
 
-        let warnings = try bench.store.retain(newest: 2)
+        let warnings = try bench.store.retain(newest: 2, through: Step(3))
 
         #expect(warnings.count == 3)
         #expect(try bench.store.newest()?.step == Step(1))

@@ -5,89 +5,7 @@ import Testing
 
 /// Standing still, ending and leaving: nothing that was computed is lost.
 @Suite struct CoordinatorHoldTests {
-    /// Two members that have applied step 12; the newest checkpoint is that of step 10.
-    private struct Scene {
-        var core: CoordinatorCore
-        private(set) var heard: [CoordinatorCore.Directive] = []
-
-        init(_ numbers: [UInt64] = [1, 2]) {
-            var log = CoordinatorLog()
-            log.generation = Generation(1)
-            log.members = numbers.map(Self.member)
-            log.committed = Step(12)
-            log.checkpoint = Step(10)
-            log.numericClass = "f32 A"
-            core = CoordinatorCore(
-                .init(
-                    welcome: Welcome(
-                        run: RunID(1), configuration: "", laneCount: 4, stepCount: 100,
-                        checkpointEverySteps: 10, stateHashEverySteps: 1),
-                    dataFingerprint: [7], expectedWorkerCount: 2, startTimeoutTicks: 300,
-                    exchangePatienceTicks: 50, workerCountMax: 8, dataEndpoint: "coordinator"),
-                restoring: log)
-            ready(numbers, generation: 1)
-        }
-
-        static func member(_ number: UInt64) -> Member {
-            Member(
-                worker: WorkerID(number), dataEndpoint: "peer \(number)", threadCount: 1,
-                hostName: "host", processIdentifier: Int32(number))
-        }
-
-        mutating func hear(_ event: CoordinatorCore.Event) { heard += core.handle(event) }
-
-        mutating func hear(_ message: WorkerMessage, from number: UInt64) {
-            hear(.received(message, from: WorkerID(number)))
-        }
-
-        mutating func ready(_ numbers: [UInt64], generation: UInt64, applied: Step = Step(12)) {
-            for number in numbers {
-                hear(
-                    .ready(
-                        Generation(generation),
-                        WorkerProgress(
-                            hasState: true, applied: applied, keptResultCount: 1, attempt: 1,
-                            attemptScales: [], heldLanes: [])), from: number)
-            }
-        }
-
-        /// Ticks in which everybody is heard.
-        mutating func pass(_ ticks: Int, hearing numbers: [UInt64] = [1, 2]) {
-            for _ in 0..<ticks {
-                for number in numbers {
-                    hear(
-                        .heartbeat(
-                            Heartbeat(
-                                generation: .none, applied: Step(12), isExchanging: false,
-                                activity: "waits", exchangeTimes: .init())), from: number)
-                }
-                hear(.tick)
-            }
-        }
-
-        mutating func takeHeard() -> [CoordinatorCore.Directive] {
-            defer { heard = [] }
-            return heard
-        }
-
-        /// The member that was asked to keep its state, if one was.
-        func keeper(of step: Step, in directives: [CoordinatorCore.Directive]) -> WorkerID? {
-            directives.lazy.compactMap { directive in
-                if case .send(let worker, .acknowledge(let acknowledgement)) = directive,
-                    acknowledgement.offered == step
-                {
-                    return worker
-                }
-                return nil
-            }.first
-        }
-
-        /// From the request for a state to the checkpoint.
-        mutating func publish(_ step: Step, by worker: WorkerID) {
-            hear(.snapshotReady(step: step, stateHash: [5]), from: worker.value)
-            hear(.checkpointPublished(step: step, stateHash: [5]))
-        }
-    }
+    private typealias Scene = RestoredCluster
 
     private func plans(_ directives: [CoordinatorCore.Directive]) -> [StepPlan] {
         directives.compactMap { if case .persist(.plan(let plan)) = $0 { plan } else { nil } }
@@ -288,6 +206,15 @@ import Testing
         #expect(scene.core.snapshot.phase == "gathering")
     }
 
+    @Test func aRunThatWasInterruptedHasEndedButIsNotFinished() {
+        var scene = Scene()
+        scene.hear(.stopRequested(reason: "SIGTERM"))
+        scene.pass(200)
+
+        #expect(scene.core.snapshot.phase == "ended")
+        #expect(scene.core.snapshot.hasEnded)
+    }
+
     @Test func theOddOneOutIsNamedAndEvictedAndTheStepIsCommitted() {
         var scene = Scene([1, 2, 3])
         _ = scene.takeHeard()
@@ -305,7 +232,7 @@ import Testing
         }
         #expect(hashes == [[6]])
         let evicted = heard.compactMap { directive -> (WorkerID, String)? in
-            if case .send(let worker, .evicted(let reason)) = directive {
+            if case .send(let worker, .stateIsWrong(let reason)) = directive {
                 (worker, reason)
             } else {
                 nil

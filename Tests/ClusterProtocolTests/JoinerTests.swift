@@ -49,6 +49,37 @@ import Testing
         }
 
         /// - Parameter lag: steps by which the candidate's last word is behind; nil = has no state.
+        /// The step that the member was told last to keep, if it was.
+        private(set) var offered: Step?
+
+        mutating func keep(_ step: Step) {
+            hear(.snapshotReady(step: step, stateHash: [1]), from: 1)
+        }
+
+        mutating func handle(_ event: CoordinatorCore.Event) {
+            for directive in core.handle(event) {
+                if case .send(WorkerID(1), .acknowledge(let acknowledgement)) = directive {
+                    offered = acknowledgement.offered
+                }
+            }
+        }
+
+        /// All stand still.
+        mutating func pause(generation: UInt64) {
+            handle(.pauseRequested)
+            handle(
+                .received(
+                    .ready(
+                        Generation(generation),
+                        WorkerProgress(
+                            hasState: true, applied: Step(step), keptResultCount: 1, attempt: 1,
+                            attemptScales: [], heldLanes: [])), from: WorkerID(1)))
+        }
+
+        mutating func tick() {
+            for _ in 0..<10 { handle(.tick) }
+        }
+
         mutating func pass(ticks: Int, stepsPerTick: Int, ticksPerStep: Int = 1, lag: UInt64?) {
             for tick in 0..<ticks {
                 if tick.isMultiple(of: ticksPerStep) {
@@ -69,12 +100,51 @@ import Testing
             }
         }
 
+        /// What a third worker with another data set is told.
+        mutating func refusalOfOtherData() -> String? {
+            hear(
+                .join(
+                    protocolVersion: WorkerMessage.protocolVersion, Self.member(3),
+                    numericClass: "A"), from: 3)
+            let entering = WorkerMessage.enter(
+                dataFingerprint: [8], dataEndpoint: "peer 3", machine: nil)
+            let answer = core.handle(.received(entering, from: WorkerID(3)))
+            guard case .send(_, .rejected(let reason)) = answer.first else { return nil }
+            return reason
+        }
+
         private mutating func beat(_ number: UInt64, applied: Step?) {
             hear(
                 .heartbeat(
                     Heartbeat(
                         generation: Generation(1), applied: applied, isExchanging: false,
                         activity: "", exchangeTimes: .init())), from: number)
+        }
+    }
+
+    /// A hold comes before the only member has come to the step that it keeps for a joiner.
+    @Test func aPauseLeavesTheJoinerItsOffer() {
+        var scene = Scene()
+        scene.tick()
+        #expect(scene.offered == Step(13))
+
+        scene.pause(generation: 2)
+        #expect(scene.offered == Step(12), "what becomes the checkpoint")
+        scene.keep(Step(12))
+        scene.handle(.checkpointPublished(step: Step(12), stateHash: [1]))
+        scene.handle(.resumeRequested)
+        scene.tick()
+
+        #expect(scene.offered == Step(13))
+    }
+
+    /// The fingerprint covers the vocabulary as well.
+    @Test func whoHasOtherDataLearnsWhatMayDifferAndWhatToDo() {
+        var scene = Scene()
+        let reason = scene.refusalOfOtherData()
+
+        for words in ["other clips", "vocabulary", "copy the same data set, or give --data"] {
+            #expect(reason?.contains(words) == true, "\(reason ?? "taken")")
         }
     }
 

@@ -9,6 +9,7 @@ import Testing
         publicKey: String(repeating: "k", count: 40), threadCount: 3, hostName: "节点-1",
         processIdentifier: 77)
     private static let clip = MaskedClip(step: Step(9), clipIndex: 123_456)
+    private static let hash = [UInt8](1...32)
 
     private static let times: ExchangeTimes = {
         var times = ExchangeTimes()
@@ -44,7 +45,7 @@ import Testing
             Heartbeat(
                 generation: .none, applied: nil, isExchanging: false, activity: "",
                 exchangeTimes: .init(), laneMicroseconds: .max)),
-        .snapshotReady(step: Step(10), stateHash: [9, 9]), .leave(reason: ""),
+        .snapshotReady(step: Step(10), stateHash: hash), .leave(reason: ""),
         .retire(reason: "asked to end"), .sighted(WorkerID(.max)),
     ]
 
@@ -60,11 +61,11 @@ import Testing
                 committed: Step(4), checkpoint: Step(3), offered: Step(5), guests: ["a", "b"])),
         .follow(
             StateSource(
-                step: Step(5), stateHash: [1],
+                step: Step(5), stateHash: hash,
                 peers: [PeerAddress("tcp://h:1"), PeerAddress("tcp://k:2", publicKey: "k")]),
             committed: Step(6)),
         .probe(WorkerID(3), PeerAddress("tcp://h:3", publicKey: "key")), .released,
-        .evicted(reason: "silent"),
+        .evicted(reason: "silent"), .stateIsWrong(reason: "memory"),
         .stop(reason: "done"),
     ]
 
@@ -102,6 +103,50 @@ import Testing
             if (try? CoordinatorMessage(decoding: bytes)) == nil { refusedCount += 1 }
         }
         #expect(refusedCount > 10_000)
+    }
+
+    /// The hash of a state becomes part of files that hold 32 bytes.
+    @Test(arguments: [0, 1, 31, 33])
+    func aStateHashOfAnotherLengthIsRefused(_ count: Int) {
+        let hash = [UInt8](repeating: 7, count: count)
+        func expectRefused(_ bytes: [UInt8], _ decode: ([UInt8]) throws -> Any) {
+            let failure = #expect(throws: MalformedBytes.self) { _ = try decode(bytes) }
+            #expect(failure?.field == "state hash")
+        }
+        expectRefused(WorkerMessage.snapshotReady(step: Step(1), stateHash: hash).encode()) {
+            try WorkerMessage(decoding: $0)
+        }
+        let source = StateSource(step: Step(1), stateHash: hash, peers: [])
+        expectRefused(CoordinatorMessage.follow(source, committed: Step(1)).encode()) {
+            try CoordinatorMessage(decoding: $0)
+        }
+        let report = WorkerMessage.stepApplied(
+            StepReport(
+                generation: Generation(1), step: Step(1), skipped: false, attempts: 1,
+                stateHash: hash, payload: []))
+        // Of a step whose state is not hashed.
+        guard count > 0 else {
+            #expect(throws: Never.self) { try WorkerMessage(decoding: report.encode()) }
+            return
+        }
+        expectRefused(report.encode()) { try WorkerMessage(decoding: $0) }
+    }
+
+    @Test(arguments: [(1, [7]), (2, [])] as [(Int, [UInt8])])
+    func onlyASecondAttemptHasScales(_ attempt: Int, _ scales: [UInt8]) {
+        let ready = WorkerMessage.ready(
+            Generation(1),
+            WorkerProgress(
+                hasState: true, applied: Step(1), keptResultCount: 0, attempt: attempt,
+                attemptScales: scales, heldLanes: []))
+        let plan = StepPlan(
+            generation: Generation(1), members: [], base: Step(1), attempt: attempt,
+            attemptScales: scales, catchUp: [], inFlightLanes: [], steadyLanes: [], masked: [])
+
+        #expect(throws: MalformedBytes.self) { try WorkerMessage(decoding: ready.encode()) }
+        #expect(throws: MalformedBytes.self) {
+            try CoordinatorMessage(decoding: CoordinatorMessage.begin(plan).encode())
+        }
     }
 
     /// It stands behind kind, generation, step applied with its mark, and whether it exchanges.

@@ -191,7 +191,8 @@ extension WorkerCoreTests {
     private static func stepping() -> WorkerCore {
         var core = welcomed()
         _ = core.handle(
-            .environmentReady(dataFingerprint: [7], dataEndpoint: "peer", machine: nil))
+            .environmentReady(
+                .init(dataFingerprint: [7], dataEndpoint: "peer", machine: nil, tensorCount: 3)))
         _ = core.handle(.received(.prepare(Generation(1))))
         let member = Member(
             worker: WorkerID(3), dataEndpoint: "peer", threadCount: 1, hostName: "host",
@@ -226,6 +227,17 @@ extension WorkerCoreTests {
     @Test func whoIsEvictedWithoutThatComesBack() {
         var core = Self.stepping()
         #expect(Self.end(core.handle(.received(.evicted(reason: "silent")))) == .evicted)
+    }
+
+    /// So that its process can tell bad memory from a moment of silence.
+    @Test func whoseStateIsWrongEndsForAnotherReason() {
+        var core = Self.stepping()
+        #expect(Self.end(core.handle(.received(.stateIsWrong(reason: "memory")))) == .diverged)
+
+        var leaving = Self.stepping()
+        _ = leaving.handle(.stopRequested(reason: "asked to end"))
+        let answer = CoordinatorMessage.stateIsWrong(reason: "memory")
+        #expect(Self.end(leaving.handle(.received(answer))) == .interrupted)
     }
 
     @Test func aSecondSignalOfAnotherMomentEndsItAtOnce() {

@@ -17,7 +17,10 @@ import Testing
         let ledger: Ledger
         let store: CheckpointStore
 
-        init(logged: [UInt64], published: [UInt64], otherHash: UInt64? = nil) throws {
+        /// - Parameter unhashed: a step whose state hash the ledger has not.
+        init(
+            logged: [UInt64], published: [UInt64], otherHash: UInt64? = nil, unhashed: UInt64 = 0
+        ) throws {
             try FileManager.default.createDirectory(
                 atPath: path, withIntermediateDirectories: true)
             ledger = try Ledger(path: "\(path)/run.sqlite")
@@ -27,7 +30,8 @@ import Testing
                     .committed(
                         StepReport(
                             generation: Generation(1), step: Step(number), skipped: false,
-                            attempts: 1, stateHash: Self.hash(number), payload: [])))
+                            attempts: 1, stateHash: number == unhashed ? [] : Self.hash(number),
+                            payload: [])))
             }
             for number in logged {
                 try ledger.append(
@@ -64,6 +68,24 @@ import Testing
     @Test func oneThatWasPublishedInTheMomentOfACrashIsEntered() throws {
         #expect(try Bench(logged: [5], published: [5, 7]).reconciled() == Step(7))
         #expect(try Bench(logged: [], published: [7]).reconciled() == Step(7))
+    }
+
+    /// An interrupt publishes one at any step; the crash may come before the ledger hears of it.
+    @Test func oneOfAStepWithoutAStateHashIsEntered() throws {
+        let bench = try Bench(logged: [5], published: [7], unhashed: 7)
+        #expect(try bench.reconciled() == Step(7))
+    }
+
+    @Test func oneBeyondTheCommittedStepsIsNot() throws {
+        let bench = try Bench(logged: [5], published: [5, 11])
+        #expect(try bench.reconciled() == Step(5))
+    }
+
+    @Test func ifTheLoggedOneIsGoneBesideAStrangeOneTheRunCannotGoOn() throws {
+        let bench = try Bench(logged: [5], published: [7], otherHash: 9)
+        let failure = #expect(throws: ExitFailure.self) { try bench.reconciled() }
+        #expect(failure?.reason == .checkpointCorrupt)
+        #expect(failure?.message.contains("the checkpoint of step 5 is gone") == true)
     }
 
     @Test func oneOfAnotherHistoryIsNot() throws {

@@ -157,6 +157,31 @@ import Testing
         #expect(world.workers[dead].nextEvent(withinSeconds: 0) == nil)
     }
 
+    /// All have completed a step and nobody has applied it when the next generation begins: its
+    /// sums are added up again, in memory that holds zeros until then.
+    @Test(arguments: [["a", "a"], ["a", "b"]])
+    func aResultThatIsExchangedAgainIsServedWhenItIsThere(machines: [String?]) throws {
+        let world = try DataPlaneWorld(machines: machines)
+        let resource = TransferResource(.reduced, Step(1))
+        for generation in 1...2 as ClosedRange<UInt64> {
+            let plan = world.plan(generation, [0, 1], base: 0, lanes: world.workers.map(\.lanes))
+            world.configure(plan)
+            for number in 0...1 {
+                let worker = world.workers[number]
+                if generation == 1 { world.reset(number, step: 1) }
+                #expect(try lack(of: number, in: world, plan, until: nil) == nil)
+                #expect(worker.shared.served(resource) == nil)
+            }
+            for number in 0...1 { try world.contribute(number, plan, step: 1) }
+            for number in 0...1 {
+                try world.expectResult(number, step: 1, DataPlaneWorld.oracle(step: 1))
+            }
+        }
+        for worker in world.workers {
+            try expect(#require(worker.shared.served(resource)), areSumsOf: 1)
+        }
+    }
+
     /// The first generation looks for a worker where nobody is, so that nothing reaches it.
     @Test func framesThatGotLostAreSentAgainByTheNextGeneration() throws {
         let world = try DataPlaneWorld(machines: ["a", "b", "c"])
@@ -209,7 +234,7 @@ import Testing
 
     /// What a worker lacks, asked for until it is of these ranks; frames take their time.
     private func lack(
-        of number: Int, in world: DataPlaneWorld, _ plan: StepPlan, until ranks: [Int]
+        of number: Int, in world: DataPlaneWorld, _ plan: StepPlan, until ranks: [Int]?
     ) throws -> ExchangeLack? {
         let end = ContinuousClock.now + .seconds(60)
         let worker = world.workers[number]

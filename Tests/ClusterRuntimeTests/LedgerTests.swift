@@ -17,6 +17,19 @@ import Testing
         try Ledger(path: folder.directory.ledgerPath, isReadOnly: isReadOnly)
     }
 
+    /// As for a reader who may not write to the folder.
+    @Test func aLedgerThatNobodyWritesIsReadWithoutFilesBesideIt() throws {
+        let path = "\(folder.path)/50 % ?#.sqlite"
+        let run = Ledger.Run(id: RunID(7), clipCount: 9, stepCount: 4, fingerprint: [1])
+        _ = try Ledger(path: path).register(run)
+
+        let ledger = try Ledger(path: path, isReadOnly: true, isAlone: true)
+
+        #expect(try ledger.existingRun() == run)
+        let names = try FileManager.default.contentsOfDirectory(atPath: folder.path)
+        #expect(names.filter { $0.contains("sqlite") } == ["50 % ?#.sqlite"])
+    }
+
     private static func report(
         _ step: UInt64, stateHash: [UInt8] = [], attempts: Int = 1, skipped: Bool = false
     ) -> StepReport {

@@ -27,6 +27,10 @@ import Training
         #expect(report.finishedEpochs == 3)
         #expect(report.consumedClips == 3 * Self.clipCount)
         #expect(report.stateHash == String(repeating: "0c", count: 32))
+        #expect(
+            try report.conclusion()
+                == "The history is whole: every clip of every epoch was consumed exactly once.")
+        #expect(report.lines.allSatisfy { $0.count <= 80 }, "\(report.lines)")
     }
 
     @Test func aRunWithoutStepsIsValid() throws {
@@ -50,6 +54,10 @@ import Training
         #expect(report.finishedEpochs == 3)
         #expect(report.consumedClips == 3 * Self.clipCount - 1)
         #expect(report.maskedClips == 1)
+        #expect(
+            try report.conclusion()
+                == "The history is whole: every clip of every epoch was consumed exactly once,\n"
+                + "or left out by the log (1).")
     }
 
     @Test func aClipThatWasLostIsNoticed() throws {
@@ -60,6 +68,9 @@ import Training
 
         #expect(report.problems.count == 1)
         #expect(report.problems.first?.contains("step 7 of epoch 1 consumed other clips") == true)
+        let failure = #expect(throws: ExitFailure.self) { try report.conclusion() }
+        #expect(failure?.reason == .checkFailed)
+        #expect(failure?.message.hasPrefix("the proof fails: step 7 of epoch 1 ") == true)
     }
 
     @Test func aClipThatWasRepeatedIsNoticed() throws {

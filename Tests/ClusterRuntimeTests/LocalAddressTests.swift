@@ -13,7 +13,7 @@ import Testing
     @Test(arguments: [
         "", "tcp://", "127.0.0.1:7077", "udp://127.0.0.1:7077", "tcp://127.0.0.1", "tcp://:7077",
         "tcp://127.0.0.1:", "tcp://127.0.0.1:0", "tcp://127.0.0.1:65536", "tcp://127.0.0.1:-1",
-        "tcp://127.0.0.1:http", "tcp://1:2:3",
+        "tcp://127.0.0.1:http", "tcp://127.0.0.1:+1", "tcp://1:2:3",
     ])
     func whatIsNoEndpointIsAnErrorOfUsage(_ endpoint: String) {
         let failure = #expect(throws: ExitFailure.self) { try LocalAddress.reaching(endpoint) }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Primitives
 import Testing
 
 @testable import ClusterRuntime
@@ -12,5 +13,27 @@ import Testing
 
         #expect(second == first + ["--rejoin-count", "1"])
         #expect(third == first + ["--rejoin-count", "2"])
+    }
+
+    /// The lives of a process that always ends alike.
+    private static func lives(_ reason: ExitReason, hasTakenPart: Bool) -> Int {
+        var (count, lives) = (0, 1)
+        while lives < 100,
+            let next = ProcessRestart.nextCount(
+                after: reason, hasTakenPart: hasTakenPart, count: count)
+        {
+            count = next
+            lives += 1
+        }
+        return lives
+    }
+
+    /// Bad memory lets a worker take part, for a while, again and again.
+    @Test func whoseStateIsWrongAgainAndAgainEndsThoughItHasTakenPart() {
+        #expect(Self.lives(.evicted, hasTakenPart: true) == 100)
+        #expect(Self.lives(.evicted, hasTakenPart: false) == 6)
+        #expect(Self.lives(.diverged, hasTakenPart: true) == 6)
+        #expect(Self.lives(.diverged, hasTakenPart: false) == 6)
+        #expect(Self.lives(.rejected, hasTakenPart: false) == 1)
     }
 }

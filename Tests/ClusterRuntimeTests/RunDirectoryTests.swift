@@ -107,6 +107,54 @@ import Training
         #expect(failure.message.contains("/nowhere/coordinator.lock: No such file"))
     }
 
+    private var lockPath: String { "\(folder.path)/coordinator.lock" }
+
+    @Test func whoHoldsTheLockIsACoordinator() throws {
+        #expect(!folder.directory.hasCoordinator)
+
+        let lock = try folder.directory.lock()
+        #expect(folder.directory.hasCoordinator)
+
+        close(lock)
+        #expect(!folder.directory.hasCoordinator)
+    }
+
+    /// Two who ask at the same time.
+    @Test func whoOnlyAsksIsNone() throws {
+        close(try folder.directory.lock())
+        let asking = open(lockPath, O_RDONLY | O_CLOEXEC)
+        defer { close(asking) }
+        try #require(flock(asking, LOCK_SH | LOCK_NB) == 0)
+
+        #expect(!folder.directory.hasCoordinator)
+    }
+
+    /// A lock that leads to itself cannot be opened by anybody, as that of another user may not be.
+    @Test func withoutTheLockAFreshStatusTells() throws {
+        try FileManager.default.createSymbolicLink(
+            atPath: lockPath, withDestinationPath: lockPath)
+        #expect(!folder.directory.hasCoordinator)
+
+        try folder.write("{}", to: folder.directory.statusPath)
+        #expect(folder.directory.hasCoordinator)
+
+        try FileManager.default.setAttributes(
+            [.modificationDate: Date(timeIntervalSinceNow: -60)],
+            ofItemAtPath: folder.directory.statusPath)
+        #expect(!folder.directory.hasCoordinator)
+    }
+
+    // MARK: - Ledger
+
+    @Test func aFolderWithALedgerAloneIsNoRun() throws {
+        _ = try Ledger(path: folder.directory.ledgerPath)
+        try FileManager.default.removeItem(atPath: folder.directory.configurationPath)
+
+        let failure = try failure(.runDirectoryRefused) { _ = try folder.directory.configuration() }
+
+        #expect(failure.message.contains("\(folder.path) is not a run directory"))
+    }
+
     // MARK: - Endpoint
 
     @Test func theEndpointReadsBack() throws {

@@ -163,7 +163,7 @@ import Testing
                     stateHash: hash, payload: [])))
         try ledger.append(.checkpoint(step: Step(1), stateHash: hash))
         try bench.store.publish([1], step: Step(1), stateHash: hash)
-        try bench.store.retain(newest: 1)
+        try bench.store.retain(newest: 1, through: Step(1))
 
         let log = try bench.open()
 

@@ -154,6 +154,76 @@ import Testing
         #expect(status.live == Self.live(loss: 0.5))
     }
 
+    /// A crash may have left it so.
+    @Test func aLedgerWithoutTablesIsThatOfNoStep() throws {
+        let folder = try RunFolder()
+        try folder.write("", to: folder.directory.ledgerPath)
+
+        let status = try RunStatus.read(folder.path)
+
+        #expect(status.step == 0 && status.stepCount == 0 && !status.isRunning)
+    }
+
+    // MARK: - With and without a coordinator
+
+    private func age(_ folder: RunFolder, seconds: Double) throws {
+        try FileManager.default.setAttributes(
+            [.modificationDate: Date(timeIntervalSinceNow: -seconds)],
+            ofItemAtPath: folder.directory.statusPath)
+    }
+
+    @Test func aCoordinatorThatIsGoneDoesNotRun() throws {
+        let folder = try RunFolder()
+        try write([Self.summary(1, loss: 5)], to: folder)
+        try folder.directory.write(json: Self.live(), to: folder.directory.statusPath)
+        try age(folder, seconds: 61.5)
+
+        let lock = try folder.directory.lock()
+        let silent = try RunStatus.read(folder.path)
+        close(lock)
+        let gone = try RunStatus.read(folder.path)
+
+        #expect(silent.isRunning && !gone.isRunning)
+        #expect(silent.coordinatorText == "training (process 9), silent for 1 min 2 s")
+        #expect(gone.coordinatorText == "none runs here; last seen training, 1 min 2 s ago")
+    }
+
+    @Test func aCoordinatorThatHasJustStartedDoesNotStandStill() throws {
+        let folder = try RunFolder()
+        try write([Self.summary(1, loss: 5)], to: folder)
+        var last = Self.live()
+        last.cluster.phase = "ended"
+        try folder.directory.write(json: last, to: folder.directory.statusPath)
+        try age(folder, seconds: 3600)
+        let lock = try folder.directory.lock()
+        defer { close(lock) }
+
+        let sentence = "the coordinator opens the data set"
+        #expect(try RunStatus.read(folder.path).coordinatorText == sentence)
+        #expect(try RunStatus.waits(folder.path) == [sentence])
+    }
+
+    @Test func whatIsCompleteNeedsNoCoordinator() throws {
+        let folder = try RunFolder()
+        try write((1...12).map { Self.summary($0, loss: 1) }, to: folder)
+        try folder.directory.write(json: Self.live(), to: folder.directory.statusPath)
+        #expect(try RunStatus.waits(folder.path)[0].hasPrefix("no coordinator runs here"))
+
+        try Ledger(path: folder.directory.ledgerPath)
+            .append(.checkpoint(step: Step(12), stateHash: [1]))
+
+        let text = try RunStatus.read(folder.path).coordinatorText
+        #expect(text == "none runs here; the run is complete")
+        #expect(try RunStatus.waits(folder.path) == ["the run is complete"])
+        for command in [{ _ = try RunControl.pause($0) }, RunControl.resume]
+            as [(String) throws -> Void]
+        {
+            let failure = #expect(throws: ExitFailure.self) { try command(folder.path) }
+            #expect(failure?.reason == .clusterUnreachable)
+            #expect(failure?.message.hasPrefix("the run is complete") == true)
+        }
+    }
+
     /// JSON has no word for what a skipped step may have lost.
     @Test(arguments: [Double.nan, .infinity])
     func aSkippedStepHasAStatusThatProgramsCanRead(_ loss: Double) throws {

@@ -97,6 +97,19 @@ import Testing
         }
     }
 
+    @Test func annotationsThatCannotBeReadSayWhyInTheSystemsWords() throws {
+        let dataset = try TemporaryDataset()
+        try FileManager.default.createDirectory(
+            atPath: "\(dataset.directory)/annotations/train.json",
+            withIntermediateDirectories: true)
+
+        let failure = #expect(throws: ExitFailure.self) {
+            try ClipCollection(directory: dataset.directory, split: "train")
+        }
+
+        #expect(failure?.message.hasSuffix("cannot be read (Is a directory)") == true)
+    }
+
     @Test func annotationsWithoutVideosNameTheFirstAndTheirNumber() throws {
         let dataset = try TemporaryDataset()
         try dataset.write(annotations: ["1001", "1002", "1003"].map { ["id": $0] })

@@ -55,8 +55,11 @@ import Testing
         let context = ForwardContext(
             tape: Tape(arena: arena, recordsGradients: false), layout: model.layout,
             parameters: parameters, gradients: nil)
-        let vectors = model.encodeApart(texts: texts, clips: clips, context)
-        return Array((texts.isEmpty ? vectors.video : vectors.text).value.elements)
+        let inputs = model.embed(texts: texts, clips: clips, context)
+        let views: [SingleStreamModel.View] = [texts.isEmpty ? .init(clip: 0) : .init(text: 0)]
+        let pooled = model.encode(views, of: inputs, context).pooled
+        let projection: SingleStreamModel.Projection = texts.isEmpty ? .video : .text
+        return Array(model.project(pooled, projection, context).value.elements)
     }
 
     private func isClose(_ left: [Float]?, _ right: [Float]) -> Bool {

@@ -131,13 +131,14 @@ extension FuzzedDecoder {
         switch directive {
         case .prepareEnvironment:
             try handle(
-                .environmentReady(dataFingerprint: [1], dataEndpoint: "e", machine: nil))
+                .environmentReady(
+                    .init(dataFingerprint: [1], dataEndpoint: "e", machine: nil, tensorCount: 3)))
         case .catchUp(let choice, let step, goal: _, isAwaited: _):
             let isState = if case .fetchState = choice { true } else { false }
-            try handle(.caughtUp(step, stateHash: isState ? [9] : []))
+            try handle(.caughtUp(step, stateHash: isState ? stateHash : []))
         case .probe(let worker, _): try handle(.sighted(worker))
         case .retainSnapshot(let step):
-            try handle(.snapshotRetained(step: step, stateHash: [1]))
+            try handle(.snapshotRetained(step: step, stateHash: stateHash))
         case .computeLanes(let step, let attempt, let lanes):
             for lane in lanes.prefix(8) {
                 try handle(.laneFinished(step: step, attempt: attempt, lane: lane))

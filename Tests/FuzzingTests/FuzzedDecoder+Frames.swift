@@ -56,8 +56,9 @@ extension FuzzedDecoder {
 
     // MARK: - Transfers
 
-    /// Answers of a peer, each with its length (u16), the first 16 bytes as their header; pieces of
-    /// real answers are longer, so one seed is a whole resource of one piece.
+    /// Answers of a peer, each with its length (u16), the first 20 bytes as their header; pieces of
+    /// real answers are longer, so one seed is a whole resource of one piece. The checksum keeps
+    /// mutations out, so every answer comes again with the right one.
     private static func transferAssembly() -> FuzzedDecoder {
         let seeds: @Sendable () -> [[UInt8]] = {
             let request = TransferRequest(resource: .init(.state, Step(3)), offset: 0, count: 100)
@@ -76,8 +77,17 @@ extension FuzzedDecoder {
                     _ = try reader.read(UInt8.self, "operation")
                     let count = Int(try reader.read(UInt16.self, "length"))
                     let answer = try reader.readRaw(min(count, reader.remainingBytes), "answer")
-                    let (header, piece) = (Array(answer.prefix(16)), Array(answer.dropFirst(16)))
-                    let added = try assembly.add([SharedBytes(header), SharedBytes(piece)])
+                    let (header, piece) = (Array(answer.prefix(20)), Array(answer.dropFirst(20)))
+                    var added = try assembly.add([SharedBytes(header), SharedBytes(piece)])
+                    if added.outcome == .damaged {
+                        let place = Array(header.prefix(16))
+                        var writer = ByteWriter()
+                        writer.write(TransferAnswer.checksum(of: place, SharedBytes(piece)))
+                        added = try assembly.add([
+                            SharedBytes(place + writer.bytes), SharedBytes(piece),
+                        ])
+                        try expect("the right checksum is taken") { added.outcome != .damaged }
+                    }
                     // The first piece of a place counts.
                     if added.outcome != .missing, pieces[added.offset] == nil {
                         pieces[added.offset] = piece

@@ -24,9 +24,11 @@ extension FuzzedDecoder {
         hasState: true, applied: Step(3), keptResultCount: 1, attempt: 2,
         attemptScales: [127, 0, 255], heldLanes: [0, 2, 3])
 
+    static let stateHash = [UInt8](repeating: 7, count: 32)
+
     static let report = StepReport(
         generation: Generation(1), step: Step(1), skipped: false, attempts: 1,
-        stateHash: [UInt8](repeating: 7, count: 32), payload: Array("{}".utf8))
+        stateHash: stateHash, payload: Array("{}".utf8))
 
     static let workerMessages: [WorkerMessage] = [
         .join(protocolVersion: WorkerMessage.protocolVersion, member(1), numericClass: "avx2"),
@@ -38,7 +40,7 @@ extension FuzzedDecoder {
                 activity: "waits", exchangeTimes: ExchangeTimes())),
         .ready(Generation(1), progress), .stepApplied(report),
         .clipUnreadable(MaskedClip(step: Step(4), clipIndex: 5), reason: "truncated"),
-        .snapshotReady(step: Step(2), stateHash: [9, 9]), .sighted(WorkerID(2)),
+        .snapshotReady(step: Step(2), stateHash: stateHash), .sighted(WorkerID(2)),
         .retire(reason: "asked to end"), .leave(reason: "stopped"),
     ]
 
@@ -59,9 +61,9 @@ extension FuzzedDecoder {
             Acknowledgement(
                 committed: Step(4), checkpoint: Step(2), offered: Step(5), guests: ["key"])),
         .follow(
-            StateSource(step: Step(3), stateHash: [9], peers: [member(2).address]),
+            StateSource(step: Step(3), stateHash: stateHash, peers: [member(2).address]),
             committed: Step(4)),
         .probe(WorkerID(2), member(2).address), .released, .evicted(reason: "silent"),
-        .stop(reason: "done"),
+        .stop(reason: "done"), .stateIsWrong(reason: "memory"),
     ]
 }

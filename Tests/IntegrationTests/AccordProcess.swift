@@ -72,14 +72,29 @@ final class AccordProcess: Sendable {
         throw StillRunning(arguments: arguments, seconds: 60, errors: errors)
     }
 
-    /// The system gives it no more addresses than it has.
-    func squeeze() throws {
+    /// What the system can limit.
+    enum Resource { case memory, descriptors }
+
+    /// The system gives it no more than it has.
+    func squeeze(_ resource: Resource) throws {
         let command = Process()
         command.executableURL = Self.limiter
-        command.arguments = ["--pid", "\(identifier)", "--as=1:"]
+        let option =
+            switch resource {
+            case .memory: "--as=1:"
+            // No less: poll(2) takes no more entries than this.
+            case .descriptors: "--nofile=\(try lowestFreeDescriptor()):"
+            }
+        command.arguments = ["--pid", "\(identifier)", option]
         try command.run()
         command.waitUntilExit()
         guard command.terminationStatus == 0 else { throw EndedBefore(arguments: arguments) }
+    }
+
+    private func lowestFreeDescriptor() throws -> Int {
+        let names = try FileManager.default.contentsOfDirectory(atPath: "/proc/\(identifier)/fd")
+        let open = Set(names.compactMap { Int($0) })
+        return (0...open.count).first { !open.contains($0) } ?? open.count
     }
 
     /// The most that it has had so far; nil if it has ended.

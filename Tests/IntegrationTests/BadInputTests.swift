@@ -46,7 +46,7 @@ import Testing
                 command, logsIn: workplace.directory, limit: "--nofile=100"
             ).wait()
 
-            #expect(outcome.exitCode == ExitReason.usage.rawValue)
+            #expect(outcome.exitCode == ExitReason.memoryLacking.rawValue)
             #expect(outcome.errors.contains("may have 100 open files and needs 256"))
             #expect(outcome.errors.contains("ulimit -n"))
         }

@@ -67,9 +67,11 @@ final class Cluster {
         try strikeWorker(index) { try $0.freeze() }
     }
 
-    /// The worker gets no more memory.
-    func squeezeWorker(_ index: Int) throws -> AccordProcess {
-        try strikeWorker(index) { try $0.squeeze() }
+    /// The worker gets no more of something.
+    func squeezeWorker(
+        _ index: Int, of resource: AccordProcess.Resource
+    ) throws -> AccordProcess {
+        try strikeWorker(index) { try $0.squeeze(resource) }
     }
 
     /// The worker is asked to end.
@@ -88,9 +90,9 @@ final class Cluster {
         return worker
     }
 
-    func squeezeCoordinator() throws {
+    func squeezeCoordinator(of resource: AccordProcess.Resource) throws {
         strikes.append(try status().step)
-        try coordinator.squeeze()
+        try coordinator.squeeze(resource)
     }
 
     /// Returns when all stand still.

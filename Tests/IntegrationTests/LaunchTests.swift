@@ -114,6 +114,7 @@ import Testing
         let again = try launch(workplace, run, workerCount: 1, threadCount: 1).wait()
 
         #expect(first.exitCode == 0 && again.exitCode == 0, "\(again.errors)")
+        #expect(again.output.contains("the run is complete"), "nobody was started again")
         #expect(again.output.contains("state hash \(try SameBitsTests.reference.get())"))
     }
 

@@ -3,7 +3,7 @@ import Foundation
 import Primitives
 import Testing
 
-/// Processes that the system gives less memory than they ask for.
+/// Processes that the system gives less than they ask for: memory, or open files.
 @Suite(.serialized) struct MemoryLimitTests {
     /// Between limits that are tried; less than the stacks of a worker's threads, so that one of
     /// them strikes where a thread is made.
@@ -43,15 +43,18 @@ import Testing
 
     /// A worker to which others come, whose sums it has to map, and the coordinator. A worker that
     /// only waited for memory would keep all others waiting.
-    @Test(arguments: [1, 2, 5] as [UInt64])
-    func noMoreMemoryInMidRun(seed: UInt64) throws {
+    @Test(
+        arguments: [
+            (1, .memory), (2, .memory), (5, .memory), (1, .descriptors), (3, .descriptors),
+        ] as [(UInt64, AccordProcess.Resource)])
+    func noMoreInMidRun(seed: UInt64, resource: AccordProcess.Resource) throws {
         let cluster = try Cluster(Workplace.shared.get(), workerCount: 2)
         try cluster.addWorkers(2)
 
         var squeezed: [AccordProcess] = []
-        try cluster.strikeAtRandom(seed) { squeezed = [try $0.squeezeWorker(1)] }
+        try cluster.strikeAtRandom(seed) { squeezed = [try $0.squeezeWorker(1, of: resource)] }
         try cluster.addWorkers(2)
-        try cluster.strikeAtRandom(seed + 100) { try $0.squeezeCoordinator() }
+        try cluster.strikeAtRandom(seed + 100) { try $0.squeezeCoordinator(of: resource) }
         let outcome = try cluster.coordinator.wait()
         #expect(!outcome.errors.contains("waits for the memory of"))
         if outcome.exitCode != ExitReason.success.rawValue {

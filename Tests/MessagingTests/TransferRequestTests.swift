@@ -14,6 +14,18 @@ import Testing
             resource: TransferResource(.state, Step(1)), offset: offset, count: count)
     }
 
+    /// Bit by bit, little-endian. Source: RFC 3720, appendix B.4.
+    private static func crc32c(_ bytes: [UInt8]) -> [UInt8] {
+        var remainder = UInt32.max
+        for byte in bytes {
+            remainder ^= UInt32(byte)
+            for _ in 0..<8 {
+                remainder = remainder >> 1 ^ (remainder & 1 == 1 ? 0x82F6_3B78 : 0)
+            }
+        }
+        return (0..<4).map { UInt8(truncatingIfNeeded: ~remainder >> (8 * $0)) }
+    }
+
     @Test func aRequestReadsBack() throws {
         #expect(try TransferRequest(decoding: Self.request.encode()) == Self.request)
     }
@@ -56,7 +68,7 @@ import Testing
             guard let request = try? TransferRequest(decoding: bytes) else { continue }
             decoded += 1
             let answer = request.answer(from: resource)
-            #expect(answer.header.count == 16 && answer.piece.count <= resource.count)
+            #expect(answer.header.count == 20 && answer.piece.count <= resource.count)
         }
         // About nine in ten have the right length, nine in ten the right start.
         #expect(decoded > 15_000)
@@ -74,7 +86,8 @@ import Testing
 
         let answer = Self.request(offset, count).answer(from: [1, 2, 3, 4, 5])
 
-        #expect(answer.header == writer.bytes)
+        #expect(answer.header.prefix(16) == writer.bytes[...])
+        #expect(answer.header.suffix(4) == Self.crc32c(writer.bytes + piece)[...])
         #expect(answer.piece.copy() == piece)
     }
 
@@ -89,6 +102,6 @@ import Testing
         var reader = ByteReader(answer.header)
         #expect(try reader.read(UInt64.self, "offset") == 77)
         #expect(try reader.read(UInt64.self, "size") == .max)
-        #expect(reader.remainingBytes == 0 && answer.piece.count == 0)
+        #expect(reader.remainingBytes == 4 && answer.piece.count == 0)
     }
 }

@@ -50,6 +50,34 @@ import Testing
         #expect(try fetch(from: peer) == bytes)
     }
 
+    /// Bits of headers and pieces, flipped on their way.
+    @Test(arguments: [(0, 3), (0, 12), (0, 18), (1, 0), (1, 77)])
+    func aDamagedAnswerIsAskedForAgain(frame: Int, byte: Int) throws {
+        let bytes = Self.bytes(9 * Self.piece + 5)
+        let answerCount = Mutex(0)
+        let peer = try TransferPeer { request in
+            var answer = try TransferPeer.answer(request, from: bytes)
+            let number = answerCount.withLock { count in
+                count += 1
+                return count
+            }
+            if [1, 4].contains(number) { answer[frame][byte] ^= 0x10 }
+            return [answer]
+        }
+
+        #expect(try fetch(from: peer) == bytes)
+        #expect(answerCount.withLock { $0 } > 10)
+    }
+
+    @Test func aPeerWhoseAnswersAreAllDamagedIsGivenUp() throws {
+        let failure = try failure { request in
+            var answer = try TransferPeer.answer(request, from: [1, 2, 3])
+            answer[0][0] ^= 1
+            return [answer]
+        }
+        #expect(failure.description.contains("17 answers were damaged"))
+    }
+
     @Test func aPeerWithoutTheResourceSaysSo() throws {
         let peer = try TransferPeer(having: nil)
 
@@ -158,14 +186,14 @@ import Testing
 
     // MARK: - Peers that lie
 
-    @Test(arguments: [0, 1, 8, 15])
+    @Test(arguments: [0, 1, 8, 15, 16, 19])
     func answersThatAreTooShortEndTheTransfer(byteCount: Int) throws {
         let failure = try failure { _ in [[[UInt8](repeating: 0, count: byteCount), []]] }
-        #expect(failure.description.contains("needs 8 bytes"))
+        #expect(failure.description.contains("needs \(byteCount < 16 ? 8 : 4) bytes"))
     }
 
     @Test func aHeaderThatIsTooLongEndsTheTransfer() throws {
-        let failure = try failure { _ in [[[UInt8](repeating: 0, count: 17), []]] }
+        let failure = try failure { _ in [[[UInt8](repeating: 0, count: 21), []]] }
         #expect(failure.description.contains("header"))
     }
 
@@ -190,11 +218,11 @@ import Testing
     /// Pieces that add up to the size, but not to the resource.
     @Test func piecesThatWereNotAskedForEndTheTransfer() throws {
         let failure = try failure { _ in
-            [(3, 6), (1, 4)].map { offset, count in
-                var writer = ByteWriter()
-                writer.write(UInt64(offset))
-                writer.write(UInt64(10))
-                return [writer.bytes, [UInt8](repeating: 7, count: count)]
+            ([(3, 6), (1, 4)] as [(UInt64, Int)]).map { offset, count in
+                let answer = TransferAnswer(
+                    offset: offset, size: 10,
+                    piece: SharedBytes([UInt8](repeating: 7, count: count)))
+                return [answer.header, answer.piece.copy()]
             }
         }
         #expect(failure.description.contains("not asked for"))

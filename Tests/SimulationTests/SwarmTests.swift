@@ -40,3 +40,21 @@ import Testing
         #expect(one.virtualMilliseconds == three.virtualMilliseconds)
     }
 }
+
+extension FaultCounts {
+    /// Faults that somebody notices by themselves: all but those of single messages and frames.
+    fileprivate var incidentCount: Int {
+        FaultKind.allCases.filter(\.isIncident).reduce(0) { $0 + self[$1] }
+    }
+}
+
+extension FaultKind {
+    fileprivate var isIncident: Bool {
+        switch self {
+        case .messageLost, .messageDuplicated, .messageDelayed, .frameLost, .frameDuplicated,
+            .frameDelayed, .frameCorrupted, .transferLost, .passageBlocked:
+            false
+        default: true
+        }
+    }
+}

@@ -7,6 +7,8 @@ enum DocumentChecks {
         TidyCheck("links lead to files and headings that are there", links),
         TidyCheck("documents that a file mentions are there", mentions),
         TidyCheck("a configuration says its purpose, result and time", configurationHeaders),
+        TidyCheck("tests that a document names are there", suites),
+        TidyCheck("a word stands once in docs/glossary.md", glossaryWords),
     ]
 
     private static func titles(_ tree: SourceTree) -> [Violation] {
@@ -89,6 +91,34 @@ enum DocumentChecks {
             return ["# Purpose: ", "# Result: ", "# Time: "].filter { start in
                 !header.contains { $0.hasPrefix(start) }
             }.map { file.violation(0, "its header has no line \"\($0)…\"") }
+        }
+    }
+
+    /// A suite, or a file of one, is called like its file; a target like its folder.
+    private static func suites(_ tree: SourceTree) -> [Violation] {
+        let known = Set(
+            tree.files(in: "Tests/", endingIn: ".swift").flatMap { file in
+                file.path.split(separator: "/").map { $0.split(separator: ".")[0] }
+            })
+        return tree.files(endingIn: ".md").flatMap { file in
+            file.lines.enumerated().filter { $0.element.contains("Tests") }.flatMap { index, line in
+                line.matches(of: /\b[A-Z]\w+Tests\b/).filter { !known.contains($0.output) }.map {
+                    file.violation(index, "there is no \($0.output)")
+                }
+            }
+        }
+    }
+
+    private static func glossaryWords(_ tree: SourceTree) -> [Violation] {
+        guard let file = tree["docs/glossary.md"] else { return [] }
+        var seen: Set<String> = []
+        return file.lines.enumerated().flatMap { index, line -> [Violation] in
+            let cells = line.split(separator: "|")
+            // Dimensions are letters, and a table has a head.
+            guard line.hasPrefix("| "), cells.count == 3 else { return [] }
+            return cells[0].split(separator: ",").map { $0.filter { !" `".contains($0) } }
+                .filter { $0 != "say" && !seen.insert($0).inserted }
+                .map { file.violation(index, "\"\($0)\" stands twice") }
         }
     }
 }

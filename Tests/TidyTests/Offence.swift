@@ -190,6 +190,23 @@ extension Offence {
                 "configs/a.yaml": "# Purpose: a\n# Time: b\nseed: 1\n# Result: late\n",
                 "configs/b.yaml": "# Purpose: a\n# Result: b\n# Time: c\nseed: 1\n",
             ]),
+        Offence(
+            DocumentChecks.all[4], "docs/a.md:2",
+            in: [
+                "docs/a.md": "# `ThereTests`, `UpTests.oneTest`, Tests\n`GoneTests`\n",
+                "Tests/UpTests/ThereTests.swift": "", "Sources/GoneTests.swift": "",
+            ]),
+        Offence(
+            DocumentChecks.all[5], "docs/glossary.md:5",
+            in: [
+                "docs/glossary.md": """
+                | say | means | do not say |
+                |---|---|---|
+                | `lane`, `a b` | a stream | rank |
+                | say | means | do not say |
+                | a b | a stream | - |
+                """
+            ]),
     ]
 
     private static func columns(_ count: Int) -> String { String(repeating: "ü", count: count) }

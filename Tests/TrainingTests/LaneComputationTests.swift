@@ -92,6 +92,22 @@ import Testing
         #expect(gradient.allSatisfy { $0 == 0 })
     }
 
+    /// Of the text's vectors only those are made that something is compared with: a clip with
+    /// frames and an OCR text, but without a title, has none.
+    @Test func hardMatchingLeavesOutWhatIsComparedWithNothing() throws {
+        let plan = try #require(AlignmentPlan(text: "text-title, video-title"))
+        let replica = replica {
+            $0.objectives.alignmentTerms = plan
+            $0.objectives.matchingWeight = 1
+        }
+        let rows = [1, 2, 3].map(TinyRun.row)
+        let untitled = ClipRow(clipIndex: 4, frames: rows[0].frames, tokens: [2, 3, 9, 3])
+
+        #expect(compute(replica, microbatch(rows)).report.matching.count == 9)
+        #expect(compute(replica, microbatch(rows + [untitled])).report.matching.count == 9)
+        #expect(compute(replica, microbatch([untitled, untitled])).report.matching.count == 0)
+    }
+
     @Test func withoutAlignmentNoKeyIsComputed() {
         let replica = replica { $0.objectives.alignmentWeight = 0 }
 

@@ -12,11 +12,18 @@ typedef struct __attribute__((swift_attr("@Sendable"))) {
     __typeof__(&openblas_set_num_threads) set_num_threads;
     __typeof__(&openblas_get_corename) get_corename;
     __typeof__(&openblas_get_config) get_config;
+    /// How it makes threads: `accord_openblas_openmp`, or otherwise.
+    __typeof__(&openblas_get_parallel) get_parallel;
     /// Memory for one product at a time, kept for the next one when it is given back. The argument
     /// is not used. Exported by all versions, but no header of OpenBLAS declares it.
     void *(*memory_alloc)(int);
     void (*memory_free)(void *);
 } AccordOpenBLAS;
+
+/// With OpenMP the number of threads is the calling thread's affair, and begins with all cores:
+/// what `set_num_threads` said is overridden.
+/// - Source: https://github.com/OpenMathLib/OpenBLAS/issues/3933
+static const int accord_openblas_openmp = OPENBLAS_OPENMP;
 
 /// Loads OpenBLAS, which then starts no threads of its own.
 /// - Parameter name: as dlopen(3) takes it.

@@ -2,6 +2,7 @@
 #ifndef ACCORD_SHARED_MEMORY_H
 #define ACCORD_SHARED_MEMORY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -28,9 +29,10 @@ int accord_doorbell_ring(
     int doorbell, const char *name, const void *bytes, size_t count, int descriptor);
 
 /// Takes the next datagram: how many bytes, or -EAGAIN when there is none. A descriptor that came
-/// with it goes to `descriptor`, otherwise -1; the sender's user to `user`.
+/// with it goes to `descriptor`, otherwise -1; `lost` says that this process has none left for it.
+/// The sender's user goes to `user`.
 ssize_t accord_doorbell_take(
-    int doorbell, void *bytes, size_t capacity, int *descriptor, uid_t *user);
+    int doorbell, void *bytes, size_t capacity, int *descriptor, bool *lost, uid_t *user);
 
 /// What is read after it was written at least as early as the number that is read.
 static inline uint64_t accord_load_acquire(const uint64_t *word) {

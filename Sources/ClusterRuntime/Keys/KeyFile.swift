@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Datasets
 import Foundation
 import Messaging
 import Primitives
@@ -77,7 +78,7 @@ struct KeyFile {
         } catch let failure as ExitFailure {
             throw failure
         } catch {
-            throw failure("cannot be read: \(error)")
+            throw failure("cannot be read: \(FileWriting.words(for: error))")
         }
     }
 
@@ -86,19 +87,14 @@ struct KeyFile {
     /// - Parameter mode: of the new file, whatever the umask.
     func create(_ text: String, mode: mode_t) throws(ExitFailure) {
         let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
-        guard descriptor >= 0 else {
-            throw ExitFailure(
-                .storageFailed, "cannot create \(path): \(String(cString: strerror(errno)))")
-        }
+        guard descriptor >= 0 else { throw FileWriting.failure(path, errno) }
         let file = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
         do {
             try file.write(contentsOf: Data(text.utf8))
             try file.synchronize()
         } catch {
-            throw ExitFailure(.storageFailed, "cannot write \(path): \(error)")
+            throw FileWriting.failure(path, error)
         }
-        guard fchmod(descriptor, mode) == 0 else {
-            throw ExitFailure(.storageFailed, "cannot set the mode of \(path)")
-        }
+        guard fchmod(descriptor, mode) == 0 else { throw FileWriting.failure(path, errno) }
     }
 }

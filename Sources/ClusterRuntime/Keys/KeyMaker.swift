@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Datasets
 import Foundation
 import Messaging
 import Primitives
@@ -29,7 +30,7 @@ package struct KeyMaker {
         try requireNew(workers)
         let pair = KeyPair.fresh()
         let pairs = workers.map { _ in KeyPair.fresh() }
-        try createFolder(coordinator.path)
+        try FileWriting.makeFolder(coordinator.path, permissions: 0o700)
         try writePrivate(pair, "the coordinator", in: coordinator)
         try coordinator.workersFile.create(
             """
@@ -94,7 +95,7 @@ package struct KeyMaker {
         _ worker: String, _ pair: KeyPair, coordinator: PublicKey
     ) throws(ExitFailure) {
         let folder = folder(worker)
-        try createFolder(folder.path)
+        try FileWriting.makeFolder(folder.path, permissions: 0o700)
         try writePrivate(pair, "the worker \(worker)", in: folder)
         try folder.coordinatorFile.create(
             """
@@ -116,16 +117,6 @@ package struct KeyMaker {
             """, mode: 0o600)
     }
 
-    private func createFolder(_ path: String) throws(ExitFailure) {
-        do {
-            try FileManager.default.createDirectory(
-                atPath: path, withIntermediateDirectories: true,
-                attributes: [.posixPermissions: 0o700])
-        } catch {
-            throw ExitFailure(.storageFailed, "cannot create \(path): \(error)")
-        }
-    }
-
     private func append(_ text: String) throws(ExitFailure) {
         let path = coordinator.workersFile.path
         do {
@@ -134,7 +125,7 @@ package struct KeyMaker {
             try file.write(contentsOf: Data(text.utf8))
             try file.synchronize()
         } catch {
-            throw ExitFailure(.storageFailed, "cannot write \(path): \(error)")
+            throw FileWriting.failure(path, error)
         }
     }
 }

@@ -44,7 +44,7 @@ final class MachineLink {
         let workers = Set(neighbours.values).union(recent)
         known = known.filter { workers.contains($0.key) }
         recent = []
-        // Again to all: what was handed over may not have been taken, for want of descriptors.
+        // Again to all: a generation without this worker has forgotten its segment.
         served = []
         try exchangeSegments()
     }
@@ -62,7 +62,8 @@ final class MachineLink {
     var hasUnserved: Bool { served.count < neighbours.count }
 
     /// Sends the own segment to those that lack it and takes what has come.
-    /// - Throws: when there is no memory for it: this worker would keep all others waiting.
+    /// - Throws: when there is no memory for it, or no descriptor: this worker would keep all
+    ///   others waiting.
     func exchangeSegments() throws(SharedMemoryFailure) {
         for neighbour in neighbours.values where !served.contains(neighbour) {
             let name = Self.doorbellName(of: neighbour)
@@ -82,14 +83,16 @@ final class MachineLink {
     }
 
     private func accept(_ ring: Doorbell.Ring) throws(SharedMemoryFailure) {
-        guard let segment = ring.segment else { return }
+        guard ring.segment != nil || ring.lacksDescriptor else { return }
         do {
-            guard let sender = try sender(ring.bytes) else { return }
             // The first counts: a worker has one segment for life.
-            guard known[sender] == nil else { return }
+            guard let sender = try sender(ring.bytes), known[sender] == nil else { return }
+            guard let segment = ring.segment else {
+                throw SharedMemoryFailure(operation: "take a segment", code: EMFILE)
+            }
             known[sender] = try NeighbourMemory(segment, memory.layout)
             recent.insert(sender)
-        } catch let failure as SharedMemoryFailure where failure.isLackOfMemory {
+        } catch let failure as SharedMemoryFailure where failure.isLack {
             throw failure
         } catch {
             logger.warning("a segment of another process cannot be used: \(error)")

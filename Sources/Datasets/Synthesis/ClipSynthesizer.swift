@@ -66,14 +66,8 @@ package struct ClipSynthesizer: Sendable {
                         + "choose another --out or remove it")
             }
         }
-        do {
-            try FileManager.default.createDirectory(
-                atPath: "\(configuration.directory)/annotations", withIntermediateDirectories: true)
-            try Data(recipe.utf8).write(to: URL(filePath: path), options: .atomic)
-        } catch {
-            throw ExitFailure(
-                .storageFailed, "cannot write to \(configuration.directory): \(error)")
-        }
+        try FileWriting.makeFolder("\(configuration.directory)/annotations")
+        try FileWriting.replace(path, with: Data(recipe.utf8))
     }
 
     /// Clips must not land among the files of something else.
@@ -86,8 +80,7 @@ package struct ClipSynthesizer: Sendable {
         do {
             names = try files.contentsOfDirectory(atPath: configuration.directory)
         } catch {
-            throw ExitFailure(
-                .storageFailed, "cannot list \(configuration.directory): \(error)")
+            throw FileWriting.failure(configuration.directory, error)
         }
         guard let name = names.sorted().first else { return }
         throw ExitFailure(
@@ -151,15 +144,14 @@ package struct ClipSynthesizer: Sendable {
         let path = Clip.videoPath(id: script.id, in: configuration.directory)
         guard !FileManager.default.fileExists(atPath: path) else { return }
         let partial = "\(path).partial"
+        try FileWriting.makeFolder(URL(filePath: path).deletingLastPathComponent().path)
         do {
-            try FileManager.default.createDirectory(
-                at: URL(filePath: path).deletingLastPathComponent(),
-                withIntermediateDirectories: true)
             try encode(script, to: partial)
-            try FileManager.default.moveItem(atPath: partial, toPath: path)
         } catch {
             throw ExitFailure(.storageFailed, "\(error)")
         }
+        // A clip that has its name is kept for ever, so it must be whole.
+        try FileWriting.publish(partial, as: path)
     }
 
     private func encode(_ script: ClipScript, to path: String) throws(MediaFailure) {
@@ -211,34 +203,36 @@ package struct ClipSynthesizer: Sendable {
         let test = 0..<split.testCount
         let labeled = test.upperBound..<test.upperBound + split.labeledCount
         let unlabeled = labeled.upperBound..<configuration.clipCount
-        do {
-            try write(test, isLabeled: false, to: "annotations/test.json")
-            try write(labeled, isLabeled: true, to: "annotations/labeled.json")
-            try write(unlabeled, isLabeled: false, to: "annotations/unlabeled.json")
-            let labels = test.map { index in
-                let script = ClipScript(seed: configuration.seed, index: index)
-                return "\(script.id),\(LabelRule.categories[script.category].code)\n"
-            }
-            try write(Data(labels.joined().utf8), to: "annotations/test_labels.csv")
-            let tokens = ClipText.vocabulary.joined(separator: "\n") + "\n"
-            try write(Data(tokens.utf8), to: "vocab.txt")
-        } catch {
-            throw ExitFailure(
-                .storageFailed, "cannot write the annotations: \(error)")
+        try write(test, isLabeled: false, to: "annotations/test.json")
+        try write(labeled, isLabeled: true, to: "annotations/labeled.json")
+        try write(unlabeled, isLabeled: false, to: "annotations/unlabeled.json")
+        let labels = test.map { index in
+            let script = ClipScript(seed: configuration.seed, index: index)
+            return "\(script.id),\(LabelRule.categories[script.category].code)\n"
         }
+        try write(Data(labels.joined().utf8), to: "annotations/test_labels.csv")
+        let tokens = ClipText.vocabulary.joined(separator: "\n") + "\n"
+        try write(Data(tokens.utf8), to: "vocab.txt")
     }
 
-    private func write(_ indices: Range<Int>, isLabeled: Bool, to name: String) throws {
+    private func write(
+        _ indices: Range<Int>, isLabeled: Bool, to name: String
+    ) throws(ExitFailure) {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys]
         let annotations = indices.map {
             Annotation(ClipScript(seed: configuration.seed, index: $0), isLabeled: isLabeled)
         }
-        try write(try encoder.encode(annotations), to: name)
+        let bytes: Data
+        do {
+            bytes = try encoder.encode(annotations)
+        } catch {
+            throw ExitFailure(.internalError, "the annotations cannot be encoded: \(error)")
+        }
+        try write(bytes, to: name)
     }
 
-    private func write(_ data: Data, to name: String) throws {
-        try data.write(
-            to: URL(filePath: "\(configuration.directory)/\(name)"), options: .atomic)
+    private func write(_ data: Data, to name: String) throws(ExitFailure) {
+        try FileWriting.replace("\(configuration.directory)/\(name)", with: data)
     }
 }

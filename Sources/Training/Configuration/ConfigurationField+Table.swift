@@ -51,7 +51,8 @@ extension ConfigurationField {
             "Bits of a gradient below the largest element of its tensor; 0 keeps all that fit."),
         .init(
             "lanes.recomputation", .word(\.lanes.recomputation),
-            "What the backward pass computes again, to save memory; the result stays the same.",
+            "What the backward pass computes again, to save memory; the result stays the same. Not "
+                + "with objectives.matchingWeight.",
             decidesResult: false),
     ]
 

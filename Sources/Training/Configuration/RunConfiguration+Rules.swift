@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Collectives
 import Models
+import NeuralNetworks
 import Objectives
 
 /// Rules between keys: docs/configuration.md lists them.
@@ -115,6 +116,10 @@ extension RunConfiguration {
         if lanes.microbatchSize < 2 {
             return "objectives.matchingWeight needs lanes.microbatchSize of 2 or more, for the "
                 + "other clip comes from the lane"
+        }
+        if lanes.recomputation == .layers {
+            return "objectives.matchingWeight above 0 needs lanes.recomputation: none, for it runs "
+                + "the layers once more on other pairs"
         }
         let views = objectives.alignmentTerms.queryViews
         if objectives.matchingNegatives == .hard,

@@ -278,7 +278,10 @@ extension LaneComputation {
     private func matchingTerm(
         _ work: Work, _ queries: LaneQueries?, _ pass: QueryPass, _ report: inout LaneReport
     ) -> Term? {
-        let rows = matchingRows(work)
+        var rows = matchingRows(work)
+        if configuration.objectives.matchingNegatives == .hard {
+            rows = rows.comparable(in: queries)
+        }
         guard !rows.rows.isEmpty else { return nil }
         let matching = LaneMatching(
             negatives: configuration.objectives.matchingNegatives, temperature: temperature)

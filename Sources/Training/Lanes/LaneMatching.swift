@@ -30,6 +30,17 @@ struct LaneMatching {
     struct Rows {
         let rows: [Int]
         let clipIndices: [Int]
+
+        /// Those whose text and clip have vectors: what is compared with nothing has none.
+        func comparable(in queries: LaneQueries?) -> Rows {
+            guard let texts = queries?.views[.text], let clips = queries?.views[.video] else {
+                return Rows(rows: [], clipIndices: [])
+            }
+            let both = Set(texts.rows).intersection(clips.rows)
+            let places = rows.indices.filter { both.contains(rows[$0]) }
+            return Rows(
+                rows: places.map { rows[$0] }, clipIndices: places.map { clipIndices[$0] })
+        }
     }
 
     /// - Parameter similarities: of the texts of the rows with their clips, [n, n]; only hard

@@ -78,6 +78,9 @@ import Testing
             "objectives:\n  matchingWeight: 1\nlanes:\n  microbatchSize: 1\n",
             "objectives.matchingWeight needs lanes.microbatchSize of 2 or more"),
         Refusal(
+            "objectives:\n  matchingWeight: 1\nlanes:\n  recomputation: layers\n",
+            "objectives.matchingWeight above 0 needs lanes.recomputation: none"),
+        Refusal(
             "objectives:\n  matchingWeight: 1\n  alignmentWeight: 0\n",
             "objectives.matchingNegatives: hard needs objectives.alignmentTerms"),
     ]
