@@ -44,7 +44,8 @@ extension CoordinatorCore {
         checkpointFailureCount = 0
         if isCheckpointOverdue {
             fetchFailures = FetchFailures()
-            withdrawHeldOffers()
+            // What a hold has asked for meanwhile it still needs.
+            if heldStep == nil { withdrawHeldOffers() }
         }
         guard step > checkpoint else { return }
         checkpoint = step
@@ -80,7 +81,8 @@ extension CoordinatorCore {
                 .clusterUnreachable,
                 "\(text), \(fetchFailures.count) times in a row; let this machine connect to the "
                     + "data ports of the workers (now \(endpoints.joined(separator: ", "))), for "
-                    + "example in their firewalls, then resume")
+                    + "example in their firewalls, or if states come damaged, look at the memory "
+                    + "of those machines; then resume")
             return
         }
         if let failed { letAnotherKeep(insteadOf: failed) }

@@ -100,6 +100,7 @@ extension CoordinatorCore {
         guard let ended = offering else { return }
         offering = nil
         for worker in ended.keepers { setOffered(nil, worker) }
+        if let plan { askForOverdueState(plan) }
     }
 
     private mutating func setOffered(_ step: Step?, _ worker: WorkerID) {

@@ -116,8 +116,8 @@ extension WorkerCore {
         end(.success, "all steps are done and the coordinator at \(endpoint) is gone")
     }
 
-    /// Steps go on without it, but nobody else admits workers, plans generations, masks clips,
-    /// removes a peer for which the sums wait, or confirms the end.
+    /// Steps go on without it, but nobody else admits workers, plans generations, masks clips or
+    /// confirms the end.
     private var needsCoordinator: Bool {
         switch phase {
         case .joining, .entering, .following, .preparing: true

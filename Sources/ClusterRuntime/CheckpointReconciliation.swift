@@ -30,7 +30,9 @@ func reconcileCheckpoints(
             try ledger.forgetCheckpoints(after: newest.step)
         } else if newest.step > log.checkpoint, log.mayHave(newest) {
             try ledger.append(.checkpoint(step: newest.step, stateHash: newest.stateHash))
-        } else if log.checkpoint > .initial, try store.checkpoint(of: log.checkpoint) == nil {
+        } else if newest.step > log.checkpoint, log.checkpoint > .initial,
+            try store.checkpoint(of: log.checkpoint) == nil
+        {
             throw ExitFailure(
                 .checkpointCorrupt,
                 "the checkpoint of step \(log.checkpoint) is gone from \(store.directory)")

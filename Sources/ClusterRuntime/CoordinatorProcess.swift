@@ -51,7 +51,7 @@ package enum CoordinatorProcess {
         try NetworkExposure.check(listen: [options.listenEndpoint ?? defaultEndpoint], options)
         let configuration = try RunConfiguration(contentsOf: options.configurationPath)
         let directory = RunDirectory(options.runPath)
-        let setup = try RunSetup(configuration, isNew: try directory.existingRun() == nil)
+        let setup = try RunSetup(configuration, isNew: !directory.hasRun)
         let opening = RunOpening(
             setup: setup, directory: directory, initialPaths: options.initialPaths, logger: logger)
         let opened = try opening.open()

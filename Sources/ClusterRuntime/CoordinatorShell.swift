@@ -47,7 +47,7 @@ final class CoordinatorShell {
     private var served: (step: Step, snapshot: [UInt8])?
     private var outcome: (reason: ExitReason, text: String)?
     private var fetcher: NamedThread?
-    private var remover: NamedThread?
+    private let remover: CheckpointRemover
     private let ending = Ending()
 
     /// Fetches in flight are given up.
@@ -70,6 +70,8 @@ final class CoordinatorShell {
     ) throws(ExitFailure) {
         self.parts = parts
         self.mailbox = mailbox
+        remover = CheckpointRemover(
+            parts.checkpoints, keepCount: parts.keepCount, parts.logger)
         start = clock.now
         do {
             context = try MessagingContext(parts.keys?.encryption)
@@ -92,6 +94,7 @@ final class CoordinatorShell {
     }
 
     private static func failure(_ error: ZeroMQError) -> ExitFailure {
+        if error.isLackOfDescriptors { return .lackOfDescriptors }
         if error.isAddressInUse {
             return ExitFailure(
                 .addressInUse,
@@ -159,7 +162,7 @@ final class CoordinatorShell {
     func finish() {
         ending.hasCome.store(true, ordering: .relaxed)
         fetcher?.join()
-        remover?.join()
+        remover.finish()
     }
 
     /// Who stood still evicts nobody for it: workers have given up their connections, and make new
@@ -250,7 +253,7 @@ final class CoordinatorShell {
             case .persist(let record):
                 try parts.ledger.append(record)
                 if case .committed(let report) = record { measure(report) }
-                if case .checkpoint(let step, _) = record { removeCheckpoints(before: step) }
+                if case .checkpoint(let step, _) = record { remover.remove(before: step) }
             case .send(let worker, let message):
                 send(message.encode(), to: [worker])
             case .broadcast(let workers, let message):
@@ -311,22 +314,6 @@ final class CoordinatorShell {
                 mailbox.post(.snapshotFetchFailed(step: step, reason: "\(failure)"))
             } catch {
                 mailbox.post(.checkpointFailed(step: step, reason: "\(error)"))
-            }
-        }
-    }
-
-    /// Those that are too many, once the ledger knows the newest: whatever ends this process
-    /// before, the one that the ledger knows is there. What is large takes a while to remove.
-    private func removeCheckpoints(before newest: Step) {
-        remover?.join()
-        let (store, keepCount, logger) = (parts.checkpoints, parts.keepCount, parts.logger)
-        remover = NamedThread("old checkpoints") {
-            do {
-                for warning in try store.retain(newest: keepCount, through: newest) {
-                    logger.warning("\(warning)")
-                }
-            } catch {
-                logger.warning("old checkpoints are left in place: \(error)")
             }
         }
     }

@@ -10,36 +10,57 @@ package enum ProcessRestart {
     /// one whose state was wrong so many times, however many steps it has taken part in meanwhile:
     /// with bad memory it would come back for ever.
     private static let restartsMax = 5
-    /// The option that tells a life how many there were before it.
-    package static let countOption = "rejoin-count"
+    /// The options that tell a life how many there were before it.
+    package static let rejoinOption = "rejoin-count"
+    package static let wrongStateOption = "wrong-state-count"
 
-    /// Which restart the next life begins with; nil = there is none.
-    ///
-    /// - Parameter count: of restarts before this life, as it was told.
-    static func nextCount(after reason: ExitReason, hasTakenPart: Bool, count: Int) -> Int? {
-        guard reason == .evicted || reason == .diverged else { return nil }
-        let previous = hasTakenPart && reason == .evicted ? 0 : count
-        return previous < restartsMax ? previous + 1 : nil
+    /// Restarts before a life, as it is told.
+    package struct Counts: Equatable, Sendable {
+        /// Since the worker last took part in a step.
+        package var rejoins: Int
+        /// Because its state was wrong.
+        package var wrongStates: Int
+
+        package init(rejoins: Int = 0, wrongStates: Int = 0) {
+            self.rejoins = rejoins
+            self.wrongStates = wrongStates
+        }
+    }
+
+    /// What the next life is told; nil = there is none.
+    static func next(after reason: ExitReason, hasTakenPart: Bool, _ counts: Counts) -> Counts? {
+        let rejoins = hasTakenPart ? 0 : counts.rejoins
+        switch reason {
+        case .evicted where rejoins < restartsMax:
+            return Counts(rejoins: rejoins + 1, wrongStates: counts.wrongStates)
+        case .diverged where counts.wrongStates < restartsMax:
+            return Counts(rejoins: rejoins, wrongStates: counts.wrongStates + 1)
+        default:
+            return nil
+        }
     }
 
     /// The arguments of the next life.
-    static func arguments(after arguments: [String], count: Int) -> [String] {
-        var kept = arguments
-        if let place = kept.firstIndex(of: "--\(countOption)"), place + 1 < kept.count {
-            kept.removeSubrange(place...place + 1)
+    static func arguments(after arguments: [String], _ counts: Counts) -> [String] {
+        var next = arguments
+        for (option, count) in [
+            (rejoinOption, counts.rejoins), (wrongStateOption, counts.wrongStates),
+        ] {
+            if let place = next.firstIndex(of: "--\(option)"), place + 1 < next.count {
+                next.removeSubrange(place...place + 1)
+            }
+            if count > 0 { next += ["--\(option)", "\(count)"] }
         }
-        return kept + ["--\(countOption)", "\(count)"]
+        return next
     }
 
     /// Returns only if the system refuses.
-    ///
-    /// - Parameter count: of restarts since the worker last took part in a step.
-    static func perform(count: Int) -> ExitFailure {
+    static func perform(_ counts: Counts) -> ExitFailure {
         // Signals that this life has blocked stay blocked in the next.
         var none = sigset_t()
         sigemptyset(&none)
         sigprocmask(SIG_SETMASK, &none, nil)
-        let next = arguments(after: CommandLine.arguments, count: count)
+        let next = arguments(after: CommandLine.arguments, counts)
         var pointers = next.map { strdup($0) } + [nil]
         execv("/proc/self/exe", &pointers)
         return ExitFailure(

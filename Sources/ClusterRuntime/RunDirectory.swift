@@ -47,6 +47,9 @@ package struct RunDirectory: Sendable {
         return try RunConfiguration(contentsOf: configurationPath)
     }
 
+    /// Whether a run was created here: its configuration is written last.
+    var hasRun: Bool { FileManager.default.fileExists(atPath: configurationPath) }
+
     /// What the ledger says of the run; nil while none was created here.
     package func existingRun() throws(ExitFailure) -> Ledger.Run? {
         guard FileManager.default.fileExists(atPath: ledgerPath) else { return nil }

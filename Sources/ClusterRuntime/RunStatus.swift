@@ -72,7 +72,7 @@ package struct RunStatus: Codable, Equatable, Sendable {
     }
 
     static let complete = "the run is complete"
-    private static let opening = "the coordinator opens the data set"
+    private static let opening = "the coordinator reads its ledger and checkpoints, or ends"
 
     /// In seconds; it is written twice in each.
     private static let statusAgeMax = 2.0
@@ -129,7 +129,7 @@ package struct RunStatus: Codable, Equatable, Sendable {
     }
 }
 
-/// What the coordinator writes each second.
+/// What the coordinator writes twice in each second.
 package struct LiveStatus: Codable, Equatable, Sendable {
     package var cluster: ClusterSnapshot
     package var stepCount: UInt64

@@ -21,12 +21,12 @@ package struct WorkerOptions: Sendable {
     /// Speaks without keys where others may listen.
     package var trustsNetwork: Bool
     /// How often this process has come back since it last took part in a step.
-    package var rejoinCount: Int
+    package var restarts: ProcessRestart.Counts
 
     package init(
         coordinatorEndpoint: String, threadCount: Int, dataDirectory: String?,
         giveUpAfterSeconds: Int, sharesMemory: Bool, keysPath: String? = nil,
-        trustsNetwork: Bool = false, rejoinCount: Int = 0
+        trustsNetwork: Bool = false, restarts: ProcessRestart.Counts = .init()
     ) {
         self.coordinatorEndpoint = coordinatorEndpoint
         self.threadCount = threadCount
@@ -35,7 +35,7 @@ package struct WorkerOptions: Sendable {
         self.sharesMemory = sharesMemory
         self.keysPath = keysPath
         self.trustsNetwork = trustsNetwork
-        self.rejoinCount = rejoinCount
+        self.restarts = restarts
     }
 }
 
@@ -77,11 +77,11 @@ package enum WorkerProcess {
         shell.finish()
         logger.info("\(text)")
         guard reason == .success else {
-            let next = ProcessRestart.nextCount(
-                after: reason, hasTakenPart: shell.hasTakenPart, count: options.rejoinCount)
+            let next = ProcessRestart.next(
+                after: reason, hasTakenPart: shell.hasTakenPart, options.restarts)
             guard let next else { throw ExitFailure(reason, text) }
             logger.info("joins again as a new worker")
-            throw ProcessRestart.perform(count: next)
+            throw ProcessRestart.perform(next)
         }
     }
 }

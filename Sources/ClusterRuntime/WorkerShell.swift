@@ -127,6 +127,7 @@ final class WorkerShell {
                 ioThreadCount: DataPlane.streamsPerPeer, keys?.encryption)
             control = try Self.connect(context, options, keys)
         } catch {
+            guard !error.isLackOfDescriptors else { throw .lackOfDescriptors }
             throw ExitFailure(
                 .usage, "cannot \(error); an endpoint looks like tcp://192.168.0.10:7077")
         }
@@ -150,6 +151,7 @@ final class WorkerShell {
         do {
             control = try Self.connect(context, options, keys)
         } catch {
+            if error.isLackOfDescriptors { ExitFailure.lackOfDescriptors.endProcess() }
             logger.warning("\(error)")
         }
     }

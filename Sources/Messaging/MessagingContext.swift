@@ -25,7 +25,7 @@ package struct ZeroMQError: Error, Equatable, Sendable, CustomStringConvertible 
     package var isAddressInUse: Bool { code == EADDRINUSE }
     package var isForbidden: Bool { code == EACCES }
     /// This process, or the system, may open no more files.
-    var isLackOfDescriptors: Bool { code == EMFILE || code == ENFILE }
+    package var isLackOfDescriptors: Bool { code == EMFILE || code == ENFILE }
 
     package var description: String {
         "\(operation) \(endpoint): \(String(cString: zmq_strerror(code)))"
@@ -33,7 +33,7 @@ package struct ZeroMQError: Error, Equatable, Sendable, CustomStringConvertible 
 }
 
 extension ExitFailure {
-    static let lackOfDescriptors = ExitFailure(
+    package static let lackOfDescriptors = ExitFailure(
         .memoryLacking, "this process may open no more files; raise its limit (ulimit -n)")
 }
 

@@ -30,8 +30,12 @@ struct WorkerCommand: ParsableCommand {
         help: "Exchange sums over the network, also with workers of this machine.")
     var sharesNoMemory = false
 
-    @Option(name: .customLong(ProcessRestart.countOption), help: .hidden)
+    @Option(name: .customLong(ProcessRestart.rejoinOption), help: .hidden)
     var rejoinCount: Int = 0
+
+    @Option(name: .customLong(ProcessRestart.wrongStateOption), help: .hidden)
+    var wrongStateCount: Int = 0
+
     @OptionGroup var security: SecurityOptions
 
     func validate() throws {
@@ -46,6 +50,7 @@ struct WorkerCommand: ParsableCommand {
                 coordinatorEndpoint: coordinator, threadCount: threads ?? processorCount,
                 dataDirectory: data, giveUpAfterSeconds: giveUpAfter,
                 sharesMemory: !sharesNoMemory, keysPath: security.keysPath,
-                trustsNetwork: security.trustsNetwork, rejoinCount: rejoinCount))
+                trustsNetwork: security.trustsNetwork,
+                restarts: .init(rejoins: rejoinCount, wrongStates: wrongStateCount)))
     }
 }

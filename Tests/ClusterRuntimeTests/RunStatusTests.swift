@@ -198,7 +198,7 @@ import Testing
         let lock = try folder.directory.lock()
         defer { close(lock) }
 
-        let sentence = "the coordinator opens the data set"
+        let sentence = "the coordinator reads its ledger and checkpoints, or ends"
         #expect(try RunStatus.read(folder.path).coordinatorText == sentence)
         #expect(try RunStatus.waits(folder.path) == [sentence])
     }
