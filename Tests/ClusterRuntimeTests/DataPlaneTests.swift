@@ -169,7 +169,7 @@ import Testing
             for number in 0...1 {
                 let worker = world.workers[number]
                 if generation == 1 { world.reset(number, step: 1) }
-                #expect(try lack(of: number, in: world, plan, until: nil) == nil)
+                try expectLack(of: number, in: world, plan, nil)
                 #expect(worker.shared.served(resource) == nil)
             }
             for number in 0...1 { try world.contribute(number, plan, step: 1) }
@@ -217,10 +217,10 @@ import Testing
             try world.contribute(number, plan, step: 1)
         }
 
-        #expect(try lack(of: 1, in: world, plan, until: [0, 2]) == ExchangeLack(.reports, [0, 2]))
+        try expectLack(of: 1, in: world, plan, ExchangeLack(.reports, [0, 2]))
         // It has told the others all that it has; they wait for what it cannot add up.
-        #expect(try lack(of: 0, in: world, plan, until: [1]) == ExchangeLack(.totals, [1]))
-        #expect(try lack(of: 2, in: world, plan, until: [1]) == ExchangeLack(.totals, [1]))
+        try expectLack(of: 0, in: world, plan, ExchangeLack(.totals, [1]))
+        try expectLack(of: 2, in: world, plan, ExchangeLack(.totals, [1]))
     }
 
     @Test func missingMemoryIsToldWithTheRank() throws {
@@ -229,13 +229,13 @@ import Testing
         // The other one has not heard of the plan, and hands over nothing.
         world.workers[0].plane.commands.post(.configure(plan, rank: 0))
 
-        #expect(try lack(of: 0, in: world, plan, until: [1]) == ExchangeLack(.memory, [1]))
+        try expectLack(of: 0, in: world, plan, ExchangeLack(.memory, [1]))
     }
 
-    /// What a worker lacks, asked for until it is of these ranks; frames take their time.
-    private func lack(
-        of number: Int, in world: DataPlaneWorld, _ plan: StepPlan, until ranks: [Int]?
-    ) throws -> ExchangeLack? {
+    /// Asks a worker what it lacks until it says this; frames take their time.
+    private func expectLack(
+        of number: Int, in world: DataPlaneWorld, _ plan: StepPlan, _ expected: ExchangeLack?
+    ) throws {
         let end = ContinuousClock.now + .seconds(60)
         let worker = world.workers[number]
         var newest: ExchangeLack?
@@ -244,12 +244,12 @@ import Testing
             let event = worker.nextEvent(withinSeconds: 60)
             guard case .exchangeLacks(plan.generation, Step(1), 1, let lack) = event else {
                 Issue.record("worker \(number): \(String(describing: event))")
-                return nil
+                return
             }
             newest = lack
-            if lack?.ranks == ranks { return lack }
+            if lack == expected { return }
         }
-        return newest
+        #expect(newest == expected)
     }
 
     /// A tensor that all own lanes have delivered does not wait for the others.
