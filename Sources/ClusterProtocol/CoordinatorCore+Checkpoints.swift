@@ -104,9 +104,9 @@ extension CoordinatorCore {
 
     /// The next step of a checkpoint may be far away.
     mutating func askForOverdueState(_ plan: StepPlan) {
-        guard isCheckpointOverdue, plan.base > checkpoint, members[0].offered == nil else {
-            return
-        }
+        guard isCheckpointOverdue, plan.base > checkpoint, let keeper = members.first,
+            keeper.offered == nil
+        else { return }
         members[0].offered = plan.base
         send(acknowledgement(for: members[0]), to: members[0].worker)
     }

@@ -40,7 +40,7 @@ final class LaneThreads: Sendable {
     private let loader: MicrobatchLoader
     private let events: Mailbox<WorkerCore.Event>
     private let condition = NSCondition()
-    // Protected by `condition`.
+    // Protected by `condition`: every access, all in this file, holds its lock.
     nonisolated(unsafe) private var state = State()
     private let threads = Mutex<[NamedThread]>([])
 

@@ -22,7 +22,7 @@ package enum FileWriting {
         }
     }
 
-    /// Writes the file as a whole, durably: after a crash it is the old one or the new one.
+    /// Writes the file as a whole: whenever this process ends, it is the old one or the new one.
     package static func replace(_ path: String, with content: Data) throws(ExitFailure) {
         do {
             try content.write(to: URL(filePath: path), options: .atomic)
